@@ -1,9 +1,14 @@
 """The chess tables: every column with its type, meaning and rule. The only place where they are written."""
 
+from typing import Annotated
+
 import pandera.polars as pa
 import polars as pl
 
-UTC = {"time_unit": "us", "time_zone": "UTC"}
+Utc = Annotated[pl.Datetime, "us", "UTC"]
+Int16s = Annotated[pl.List, pl.Int16()]
+Int32s = Annotated[pl.List, pl.Int32()]
+Strings = Annotated[pl.List, pl.String()]
 SPEEDS = ("ultraBullet", "bullet", "blitz", "rapid", "classical", "correspondence")
 VARIANTS = (
     "standard",
@@ -48,20 +53,16 @@ USER_ID = r"^[a-z0-9][a-z0-9_-]{0,28}[a-z0-9]$"
 MONTH = r"^[0-9]{4}-(0[1-9]|1[0-2])$"
 
 
-def _list_of(inner: pl.DataType) -> dict[str, pl.DataType]:
-    return {"inner": inner}
-
-
 class PlayerGames(pa.DataFrameModel):
     """Game documents of the players we follow, as Lichess sent them; a changed game is a further row."""
 
     id_game: str = pa.Field(str_matches=GAME_ID, description="Game id; case matters")
     id_user: str = pa.Field(str_matches=USER_ID, description="The followed player whose export brought the document")
-    tm_created: pl.Datetime = pa.Field(dtype_kwargs=UTC, description="When the game was created")
+    tm_created: Utc = pa.Field(description="When the game was created")
     val_document: str = pa.Field(description="The document as JSON, without the secret `fullId`")
     val_hash: str = pa.Field(description="SHA-256 of the document: tells a new version from a repetition")
     id_fetch: str = pa.Field(description="The request that brought it, see lichess.fetches")
-    tm_ingested: pl.Datetime = pa.Field(dtype_kwargs=UTC, description="When that request was made")
+    tm_ingested: Utc = pa.Field(description="When that request was made")
     dt_month: str = pa.Field(str_matches=MONTH, description="Partition: UTC month of tm_created")
 
 
@@ -91,36 +92,28 @@ class DumpGames(pa.DataFrameModel):
     val_opening: str = pa.Field(nullable=True, description="Tag Opening")
     val_termination: str = pa.Field(nullable=True, description="Tag Termination")
     val_fen: str = pa.Field(nullable=True, description="Tag FEN")
-    val_tags_other: str = pa.Field(nullable=True, description="All other tags, in order, as a JSON object; null if none")
+    val_tags_other: str = pa.Field(
+        nullable=True, description="All other tags, in order, as a JSON object; null if none"
+    )
     n_plies: pl.Int32 = pa.Field(nullable=True, ge=0, description="Plies in val_moves")
     val_moves: str = pa.Field(nullable=True, description="Main line in SAN, blank separated")
-    arr_clock_cs: pl.List = pa.Field(
-        nullable=True, dtype_kwargs=_list_of(pl.Int32()), description="Clock after each ply, centiseconds"
-    )
-    arr_eval_cp: pl.List = pa.Field(
+    arr_clock_cs: Int32s = pa.Field(nullable=True, description="Clock after each ply, centiseconds")
+    arr_eval_cp: Int32s = pa.Field(
         nullable=True,
-        dtype_kwargs=_list_of(pl.Int32()),
         description="Evaluation after each ply, centipawns, White's view",
     )
-    arr_eval_mate: pl.List = pa.Field(
+    arr_eval_mate: Int16s = pa.Field(
         nullable=True,
-        dtype_kwargs=_list_of(pl.Int16()),
         description="Moves to mate after each ply, White's view",
     )
-    arr_glyph: pl.List = pa.Field(
-        nullable=True, dtype_kwargs=_list_of(pl.String()), description="Glyph of each ply, e.g. `?!`"
-    )
-    arr_draw_offer: pl.List = pa.Field(
-        nullable=True, dtype_kwargs=_list_of(pl.String()), description="Who offered a draw at each ply: white or black"
-    )
-    arr_comment: pl.List = pa.Field(
-        nullable=True, dtype_kwargs=_list_of(pl.String()), description="What else stood in comments on each ply"
-    )
+    arr_glyph: Strings = pa.Field(nullable=True, description="Glyph of each ply, e.g. `?!`")
+    arr_draw_offer: Strings = pa.Field(nullable=True, description="Who offered a draw at each ply: white or black")
+    arr_comment: Strings = pa.Field(nullable=True, description="What else stood in comments on each ply")
     val_error: str = pa.Field(nullable=True, description="Why the game could not be read; null for a sound one")
     val_text: str = pa.Field(nullable=True, description="The text of a damaged game, as found; null for a sound one")
     val_file: str = pa.Field(description="Name of the dump file")
     val_file_sha256: str = pa.Field(description="SHA-256 of the dump file")
-    tm_ingested: pl.Datetime = pa.Field(dtype_kwargs=UTC, description="When this file was first read into the lake")
+    tm_ingested: Utc = pa.Field(description="When this file was first read into the lake")
     dt_month: str = pa.Field(str_matches=MONTH, description="Partition: month of the dump")
 
 
@@ -138,39 +131,66 @@ class Games(pa.DataFrameModel):
     val_name_black: str = pa.Field(nullable=True, description="Black's name as displayed; null for anonymous and AI")
     val_title_white: str = pa.Field(nullable=True, description="White's title, e.g. GM, BOT")
     val_title_black: str = pa.Field(nullable=True, description="Black's title, e.g. GM, BOT")
-    n_rating_white: pl.Int16 = pa.Field(nullable=True, in_range={"min_value": 100, "max_value": 4500}, description="White's rating before the game")
-    n_rating_black: pl.Int16 = pa.Field(nullable=True, in_range={"min_value": 100, "max_value": 4500}, description="Black's rating before the game")
+    n_rating_white: pl.Int16 = pa.Field(
+        nullable=True, in_range={"min_value": 100, "max_value": 4500}, description="White's rating before the game"
+    )
+    n_rating_black: pl.Int16 = pa.Field(
+        nullable=True, in_range={"min_value": 100, "max_value": 4500}, description="Black's rating before the game"
+    )
     n_rating_diff_white: pl.Int16 = pa.Field(nullable=True, description="What the game changed in White's rating")
     n_rating_diff_black: pl.Int16 = pa.Field(nullable=True, description="What the game changed in Black's rating")
-    n_ai_level_white: pl.Int8 = pa.Field(nullable=True, in_range={"min_value": 1, "max_value": 8}, description="Stockfish level, where White is the computer")
-    n_ai_level_black: pl.Int8 = pa.Field(nullable=True, in_range={"min_value": 1, "max_value": 8}, description="Stockfish level, where Black is the computer")
+    n_ai_level_white: pl.Int8 = pa.Field(
+        nullable=True,
+        in_range={"min_value": 1, "max_value": 8},
+        description="Stockfish level, where White is the computer",
+    )
+    n_ai_level_black: pl.Int8 = pa.Field(
+        nullable=True,
+        in_range={"min_value": 1, "max_value": 8},
+        description="Stockfish level, where Black is the computer",
+    )
     ind_rated: bool = pa.Field(description="Whether the game was rated")
     val_variant: str = pa.Field(isin=VARIANTS, description="Variant, Lichess's key")
     val_speed: str = pa.Field(isin=SPEEDS, description="Speed by estimated duration (scalachess Speed.scala)")
     val_perf: str = pa.Field(description="Rating category: the speed for standard chess, else the variant")
-    val_status: str = pa.Field(nullable=True, isin=STATUSES, description="How the game ended or stands; null where only a dump knows it and does not say")
+    val_status: str = pa.Field(
+        nullable=True,
+        isin=STATUSES,
+        description="How the game ended or stands; null where only a dump knows it and does not say",
+    )
     val_termination: str = pa.Field(isin=TERMINATIONS, description="PGN's Termination")
     val_result: str = pa.Field(isin=RESULTS, description="1-0, 0-1, 1/2-1/2, or * for unfinished")
-    tm_created: pl.Datetime = pa.Field(dtype_kwargs=UTC, description="When the game was created; whole seconds from dumps")
-    tm_last_move: pl.Datetime = pa.Field(nullable=True, dtype_kwargs=UTC, description="When the last move was made; unknown to dumps")
+    tm_created: Utc = pa.Field(description="When the game was created; whole seconds from dumps")
+    tm_last_move: Utc = pa.Field(nullable=True, description="When the last move was made; unknown to dumps")
     dt_game: pl.Date = pa.Field(description="UTC day of tm_created")
     n_clock_initial_s: pl.Int32 = pa.Field(nullable=True, ge=0, description="Initial time, seconds")
     n_clock_increment_s: pl.Int16 = pa.Field(nullable=True, ge=0, description="Increment a move, seconds")
     n_days_per_turn: pl.Int16 = pa.Field(nullable=True, ge=1, description="Days a move, correspondence with a limit")
     val_eco: str = pa.Field(nullable=True, str_matches=r"^[A-E][0-9]{2}$", description="ECO code of the opening")
     val_opening: str = pa.Field(nullable=True, description="Name of the opening")
-    n_opening_ply: pl.Int16 = pa.Field(nullable=True, ge=0, description="Plies that belong to the opening; unknown to dumps")
+    n_opening_ply: pl.Int16 = pa.Field(
+        nullable=True, ge=0, description="Plies that belong to the opening; unknown to dumps"
+    )
     n_plies: pl.Int16 = pa.Field(ge=0, description="Plies played")
     val_moves: str = pa.Field(description="All moves in SAN, blank separated; empty if none was made")
-    arr_clock_cs: pl.List = pa.Field(nullable=True, dtype_kwargs=_list_of(pl.Int32()), description="Time left after each ply, centiseconds; null if the game has no clocks")
-    arr_eval_cp: pl.List = pa.Field(nullable=True, dtype_kwargs=_list_of(pl.Int32()), description="Evaluation after each ply, centipawns, White's view; null if not analysed")
-    arr_eval_mate: pl.List = pa.Field(nullable=True, dtype_kwargs=_list_of(pl.Int16()), description="Moves to mate after each ply, White's view; null if not analysed")
-    arr_glyph: pl.List = pa.Field(nullable=True, dtype_kwargs=_list_of(pl.String()), description="Judgment of each ply as on the site: `?!` inaccuracy, `?` mistake, `??` blunder; null if not analysed")
+    arr_clock_cs: Int32s = pa.Field(
+        nullable=True, description="Time left after each ply, centiseconds; null if the game has no clocks"
+    )
+    arr_eval_cp: Int32s = pa.Field(
+        nullable=True, description="Evaluation after each ply, centipawns, White's view; null if not analysed"
+    )
+    arr_eval_mate: Int16s = pa.Field(
+        nullable=True, description="Moves to mate after each ply, White's view; null if not analysed"
+    )
+    arr_glyph: Strings = pa.Field(
+        nullable=True,
+        description="Judgment of each ply as on the site: `?!` inaccuracy, `?` mistake, `??` blunder; null if not analysed",
+    )
     val_initial_fen: str = pa.Field(nullable=True, description="Starting position where it is not the usual one")
     id_tournament: str = pa.Field(nullable=True, description="Arena tournament id")
     id_swiss: str = pa.Field(nullable=True, description="Swiss tournament id")
     val_source: str = pa.Field(isin=("player", "tv", "dump"), description="The richest source that has the game")
-    tm_ingested: pl.Datetime = pa.Field(dtype_kwargs=UTC, description="When the newest version of it was fetched")
+    tm_ingested: Utc = pa.Field(description="When the newest version of it was fetched")
     dt_month: str = pa.Field(str_matches=MONTH, description="Partition: UTC month of tm_created")
 
 
@@ -182,5 +202,5 @@ class RejectedGames(pa.DataFrameModel):
     val_origin: str = pa.Field(description="Dump file and position in it, or id of the request")
     val_reasons: str = pa.Field(description="Every rule it breaks, `; ` between them")
     val_text: str = pa.Field(description="The game as it arrived, JSON or PGN")
-    tm_ingested: pl.Datetime = pa.Field(dtype_kwargs=UTC, description="When it was fetched")
+    tm_ingested: Utc = pa.Field(description="When it was fetched")
     dt_month: str = pa.Field(str_matches=MONTH, description="Partition: month of the source")

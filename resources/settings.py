@@ -1,0 +1,135 @@
+"""Settings: every value that a user may change, from the environment or `.env`, with the prefix KSHIFT_."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from resources.errors import UserError
+from resources.names import user_id
+
+PREFIX = "KSHIFT_"
+
+
+class Settings(BaseSettings):
+    """All settings of one lakehouse; `load_settings` makes them and words the errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Field(Path("data"), description="Folder of all state; another folder is another, complete lakehouse")
+    lake_uri: str = Field(
+        "", description="Where the tables lie: a folder or s3://bucket/prefix; default $KSHIFT_HOME/lake"
+    )
+    lichess_url: str = Field("https://lichess.org", description="Lichess's API")
+    lichess_dump_url: str = Field("https://database.lichess.org", description="Server of the monthly dumps")
+    dump_dir: Path | None = Field(
+        None, description="Folder with dump files that are already here; nothing is downloaded then"
+    )
+    lichess_token: SecretStr | None = Field(
+        None, description="Personal API token (no scope needed): exports run faster"
+    )
+    players: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Players to follow, comma separated, beside those of `kshift track`"
+    )
+    contact: str = Field("", description="E-mail or URL that tells Lichess whom to ask about this client's requests")
+    quiet_seconds: float = Field(
+        60, ge=60, le=3600, description="Silence after Lichess answers 429; doubles up to an hour if it does so again"
+    )
+    lookback_days: int = Field(
+        14, ge=0, le=3660, description="How far back each run looks again for games that finished or were analysed late"
+    )
+    page_games: int = Field(
+        300, ge=1, le=10_000, description="Games a request asks for: a kill loses at most one such page"
+    )
+    data_age_days: int = Field(
+        45, ge=1, description="A table whose newest game is older than this many days is reported"
+    )
+    fresh_hours: int = Field(
+        26, ge=1, description="Marts and published tables are stale when they were not made anew for so many hours"
+    )
+
+    @field_validator("players", mode="before")
+    @classmethod
+    def _split_players(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("players")
+    @classmethod
+    def _check_players(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(dict.fromkeys(user_id(name) for name in value))
+        except UserError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("lichess_url", "lichess_dump_url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+            raise ValueError("it must be an address such as https://lichess.org, without user, password or query")
+        return value.rstrip("/")
+
+    @field_validator("home", "dump_dir")
+    @classmethod
+    def _make_absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else None
+
+    @model_validator(mode="after")
+    def _place_the_lake(self) -> Self:
+        uri = self.lake_uri or str(self.home / "lake")
+        if not uri.startswith("s3://"):
+            uri = str(Path(uri).expanduser().absolute())
+        if bad := sorted(set("%*?[]'") & set(uri)):
+            raise ValueError(
+                f"the lake's folder {uri} holds {' '.join(bad)}, which table readers misread: choose another folder"
+            )
+        object.__setattr__(self, "lake_uri", uri)  # the model is frozen for everybody else
+        return self
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's folder: $DAGSTER_HOME, or inside this lakehouse."""
+        return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()
+
+    @property
+    def published(self) -> Path:
+        """Folder of the published snapshots."""
+        return self.home / "published"
+
+    @property
+    def state(self) -> Path:
+        """Folder of locks, quiet times and circuit breakers."""
+        return self.home / "state"
+
+    @property
+    def downloads(self) -> Path:
+        """Folder of downloaded dump files."""
+        return self.home / "downloads"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment, `.env` and overrides; a wrong or unknown one raises UserError."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name in sorted(key for key in os.environ if key.upper().startswith(PREFIX)):
+        if name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, 1)
+            remedy = f"did you mean {near[0]}?" if near else "see .env.example for all of them"
+            raise UserError(f"{name} is not a setting of KnightShift: {remedy}")
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each of them
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"{PREFIX}{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        message = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{name}{message[0].lower()}{message[1:]} (see .env.example)") from error
