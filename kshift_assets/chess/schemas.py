@@ -4,6 +4,7 @@ from typing import Annotated
 
 import pandera.polars as pa
 import polars as pl
+from pandera.api.polars.types import PolarsData
 
 Utc = Annotated[pl.Datetime, "us", "UTC"]
 Int16s = Annotated[pl.List, pl.Int16()]
@@ -64,6 +65,29 @@ class PlayerGames(pa.DataFrameModel):
     id_fetch: str = pa.Field(description="The request that brought it, see lichess.fetches")
     tm_ingested: Utc = pa.Field(description="When that request was made")
     dt_month: str = pa.Field(str_matches=MONTH, description="Partition: UTC month of tm_created")
+
+
+class Fetches(pa.DataFrameModel):
+    """Every request that was made, whatever came of it: the run history that an operator reads."""
+
+    id_fetch: str = pa.Field(description="Request id, in order of time")
+    val_source: str = pa.Field(description="Host that was asked")
+    val_request: str = pa.Field(description="Method, path and query, without secrets")
+    tm_started: Utc = pa.Field(description="When it was sent")
+    n_status: pl.Int16 = pa.Field(nullable=True, description="HTTP status; null if no answer came")
+    n_rows: pl.Int32 = pa.Field(ge=0, description="Records in the answer")
+    n_bytes: pl.Int64 = pa.Field(ge=0, description="Bytes of the answer's body as received")
+    n_duration_ms: pl.Int32 = pa.Field(ge=0, description="From sending to the end of the answer, milliseconds")
+    val_error: str = pa.Field(nullable=True, description="What went wrong; null if nothing")
+    dt_month: str = pa.Field(str_matches=MONTH, description="Partition: UTC month of tm_started")
+
+
+class TrackedPlayers(pa.DataFrameModel):
+    """The players whose games are fetched, as `kshift track` set them."""
+
+    id_user: str = pa.Field(str_matches=USER_ID, description="User id, lower case")
+    n_depth: pl.Int16 = pa.Field(ge=0, description="How many steps of opponents are followed from this player")
+    tm_tracked: Utc = pa.Field(description="When the player was first tracked")
 
 
 class DumpGames(pa.DataFrameModel):
@@ -204,3 +228,69 @@ class RejectedGames(pa.DataFrameModel):
     val_text: str = pa.Field(description="The game as it arrived, JSON or PGN")
     tm_ingested: Utc = pa.Field(description="When it was fetched")
     dt_month: str = pa.Field(str_matches=MONTH, description="Partition: month of the source")
+
+
+class Moves(pa.DataFrameModel):
+    """One row a ply: the lists of chess.games, unnested (a view)."""
+
+    id_game: str = pa.Field(description="Game id, see chess.games")
+    n_ply: pl.Int64 = pa.Field(description="Ply, from 1")
+    val_color: str = pa.Field(description="Who moved: white or black")
+    val_san: str = pa.Field(description="The move in SAN")
+    n_clock_cs: pl.Int32 = pa.Field(nullable=True, description="Mover's time left after it, centiseconds")
+    val_eval_cp: pl.Int32 = pa.Field(nullable=True, description="Evaluation after it, centipawns, White's view")
+    val_eval_mate: pl.Int16 = pa.Field(nullable=True, description="Moves to mate after it, White's view")
+    val_glyph: str = pa.Field(nullable=True, description="Judgment: `?!` inaccuracy, `?` mistake, `??` blunder")
+    dt_month: str = pa.Field(description="UTC month of the game")
+
+
+class PlayerSummary(pa.DataFrameModel):
+    """A player's games, results and rating span, by speed and colour; standard and variant games together."""
+
+    id_user: str = pa.Field(str_matches=USER_ID, description="User id, lower case")
+    val_speed: str = pa.Field(isin=SPEEDS, description="Speed, see chess.games")
+    val_color: str = pa.Field(isin=("white", "black"), description="Colour that the player had")
+    n_games: pl.Int64 = pa.Field(ge=1, description="Games, unfinished ones included")
+    n_wins: pl.Int64 = pa.Field(ge=0, description="Games won")
+    n_draws: pl.Int64 = pa.Field(ge=0, description="Games drawn")
+    n_losses: pl.Int64 = pa.Field(ge=0, description="Games lost")
+    n_unfinished: pl.Int64 = pa.Field(ge=0, description="Games without a result: aborted or still running")
+    n_score_percent: pl.Float64 = pa.Field(
+        nullable=True,
+        in_range={"min_value": 0, "max_value": 100},
+        description="Points per finished game, percent; null without one",
+    )
+    n_rating_min: pl.Int16 = pa.Field(nullable=True, description="Lowest rating before a rated game")
+    n_rating_max: pl.Int16 = pa.Field(nullable=True, description="Highest rating before a rated game")
+    n_rating_last: pl.Int16 = pa.Field(nullable=True, description="Rating before the newest rated game")
+    n_rating_opponents: pl.Float64 = pa.Field(nullable=True, description="Mean rating of the opponents")
+    tm_first: Utc = pa.Field(description="When the first of these games was created")
+    tm_last: Utc = pa.Field(description="When the newest of these games was created")
+
+    @pa.dataframe_check(name="results_add_up")
+    @classmethod
+    def _results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
+        parts = pl.sum_horizontal("n_wins", "n_draws", "n_losses", "n_unfinished")
+        return data.lazyframe.select(pl.col("n_games") == parts)
+
+
+class OpeningResults(pa.DataFrameModel):
+    """Results of standard chess by opening and speed."""
+
+    val_eco: str = pa.Field(str_matches=r"^[A-E][0-9]{2}$", description="ECO code")
+    val_family: str = pa.Field(description="Opening family, the name up to its colon")
+    val_speed: str = pa.Field(isin=SPEEDS, description="Speed, see chess.games")
+    n_games: pl.Int64 = pa.Field(ge=1, description="Finished games")
+    n_white_wins: pl.Int64 = pa.Field(ge=0, description="Games that White won")
+    n_draws: pl.Int64 = pa.Field(ge=0, description="Games drawn")
+    n_black_wins: pl.Int64 = pa.Field(ge=0, description="Games that Black won")
+    n_white_score_percent: pl.Float64 = pa.Field(
+        in_range={"min_value": 0, "max_value": 100}, description="White's points per game, percent"
+    )
+    n_rating_mean: pl.Float64 = pa.Field(nullable=True, description="Mean rating of both sides")
+    n_plies_mean: pl.Float64 = pa.Field(ge=0, description="Mean length, plies")
+
+    @pa.dataframe_check(name="results_add_up")
+    @classmethod
+    def _results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
+        return data.lazyframe.select(pl.col("n_games") == pl.sum_horizontal("n_white_wins", "n_draws", "n_black_wins"))
