@@ -3,26 +3,33 @@
 import dagster as dg
 
 _Condition = dg.AutomationCondition
+_Any = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 
 _no_dependency_failed = ~_Condition.any_deps_match(
     _Condition.any_checks_match(_Condition.check_failed(), blocking_only=True)
 )
 
+# Typed for any entity, as the operators that follow want it.
+_updated: _Any = _Condition.any_deps_updated() | _Condition.code_version_changed()  # type: ignore[assignment]  # asset conditions serve
+_changed = _updated.since_last_handled()
+
 # Dagster's eager() serves the newest month only, and waits for ever where one of two sources never had a month.
 # all_deps_blocking_checks_passed() is false for such a source too: a check that never ran has not passed.
 ON_CHANGE = (
-    (_Condition.any_deps_updated() | _Condition.code_version_changed()).since_last_handled()
+    _changed & ~_Condition.any_deps_in_progress() & ~_Condition.in_progress() & _no_dependency_failed
+).with_label("a source of it changed and passed its checks")
+
+# What is made from whole tables waits until the months of all of them are done: no run for each month in between.
+_settled = ~_Condition.any_deps_match(_Condition.will_be_requested())
+
+# What has a freshness promise is also made anew each night, so that 'nothing new' and 'nothing ran' look different.
+_tick: _Any = _Condition.cron_tick_passed("30 4 * * *")
+_nightly = _tick.since_last_handled()
+
+ON_SETTLED_CHANGE_OR_NIGHTLY = (
+    (_changed | _nightly)
+    & _settled
     & ~_Condition.any_deps_in_progress()
     & ~_Condition.in_progress()
     & _no_dependency_failed
-).with_label("a source of it changed and passed its checks")
-
-# What has a freshness promise is also made anew each night, so that 'nothing new' and 'nothing ran' look different.
-ON_CHANGE_OR_NIGHTLY = (
-    ON_CHANGE
-    | (
-        _Condition.cron_tick_passed("30 4 * * *").since_last_handled()
-        & ~_Condition.in_progress()
-        & _no_dependency_failed
-    )
-).with_label("changed, or a night passed")
+).with_label("a source of it changed and all of them are done, or a night passed")

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, AssetMaterialization
@@ -16,14 +17,14 @@ from kshift_assets.tables import Model, column_schema, rules, summary
 from resources.lake import MONTH
 
 Metadata = dict[str, dg.MetadataValue | str | int | float]
-Report = dg.MaterializeResult | dg.AssetCheckResult
+Report = dg.MaterializeResult[None] | dg.AssetCheckResult
 
 OWNER = "team:knightshift"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the lake and the asset that makes it: schema and name are the same in both and in the published SQL."""
+    """A table of the lake and the asset that makes it: one name in both, and in the published SQL."""
 
     schema: str
     name: str
@@ -65,17 +66,18 @@ class AuditFailed(Exception):
         self.finding = finding
 
 
-def table_metadata(table: Table, source: Callable[..., object] | type | None = None) -> Metadata:
+def table_metadata(table: Table, source: Callable[..., object] | None = None) -> Metadata:
     """What the UI shows of a table: columns with texts and rules, its SQL name, and the code that makes it."""
     metadata: Metadata = {
         "dagster/column_schema": dg.MetadataValue.table_schema(column_schema(table.model)),
         "dagster/table_name": table.full_name,
     }
-    if source:
-        metadata |= code_reference(
-            Path(inspect.getsourcefile(source) or ""), inspect.getsourcelines(source)[1], table.full_name
-        )
-    return metadata
+    return metadata | (code_reference_of(source, table.full_name) if source else {})
+
+
+def code_reference_of(source: Callable[..., object], label: str) -> Metadata:
+    """A link from an asset to the function that makes it."""
+    return code_reference(Path(inspect.getsourcefile(source) or ""), inspect.getsourcelines(source)[1], label)
 
 
 def code_reference(file: Path, line: int, label: str) -> Metadata:
@@ -103,26 +105,26 @@ def schema_check(table: Table) -> dg.AssetCheckSpec:
 
 def report(
     context: dg.AssetExecutionContext,
-    table: Table,
+    key: dg.AssetKey,
     n_rows: int,
     findings: Sequence[Finding],
-    metadata: Metadata | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Iterator[Report]:
     """Say that a table, or the run's month of it, was written and checked.
 
     The materialization comes first: a check's result counts for the newest materialization at its time.
     """
     counts: Metadata = {"dagster/partition_row_count" if context.has_partition_key else "dagster/row_count": n_rows}
-    yield dg.MaterializeResult(asset_key=table.key, metadata=counts | {"rows": n_rows} | (metadata or {}))
+    yield dg.MaterializeResult(asset_key=key, metadata={**counts, "rows": n_rows, **(metadata or {})})
     for finding in findings:
-        yield _result(table, finding)
+        yield _result(key, finding)
 
 
-def refuse(table: Table, finding: Finding) -> Iterator[Report]:
+def refuse(key: dg.AssetKey, finding: Finding) -> Iterator[Report]:
     """Say that an audit failed and end the step: nothing was written, the old rows stay, a retry would not help."""
-    yield _result(table, finding)
+    yield _result(key, finding)
     raise dg.Failure(
-        f"{table.full_name}: {finding.text or finding.check}", metadata=finding.metadata, allow_retries=False
+        f"{key.to_user_string()}: {finding.text or finding.check}", metadata=finding.metadata, allow_retries=False
     )
 
 
@@ -161,13 +163,13 @@ def report_months(
                 )
             )
     for finding in findings:
-        yield _result(table, finding)
+        yield _result(table.key, finding)
 
 
-def _result(table: Table, finding: Finding) -> dg.AssetCheckResult:
+def _result(key: dg.AssetKey, finding: Finding) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=finding.passed,
-        asset_key=table.key,
+        asset_key=key,
         check_name=finding.check,
         metadata=finding.metadata,
         severity=finding.severity,

@@ -1,4 +1,4 @@
-"""What a table's Pandera model yields: its Polars schema, its column list for Dagster, the split into good and bad rows."""
+"""What a table's Pandera model yields: the Polars schema, Dagster's column list, the split into good and bad rows."""
 
 from functools import cache
 from typing import Any

@@ -1,0 +1,1 @@
+"""The outside world: the lake, the sources, the settings, the alerts."""

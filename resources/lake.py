@@ -3,8 +3,13 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from queue import Full, Queue
+from threading import Event
+from typing import Any
 from urllib.parse import unquote
 
 import dagster as dg
@@ -66,14 +71,12 @@ class Lake(dg.ConfigurableResource["Lake"]):
         at a time. If making them raises, nothing is committed and that exception comes out. `note` is kept with the
         commit, see `note_of`.
         """
-        partitioned = MONTH in schema
         predicate = f"{MONTH} = '{month}'" if month else None
 
         def write(target: DeltaTable) -> int:
             stream = _Stream(frames(), schema)
-            write_stream(
+            stream.write(
                 target,
-                stream,
                 mode="overwrite",
                 predicate=predicate,
                 commit_properties=CommitProperties(
@@ -84,7 +87,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
             )
             return stream.n_rows
 
-        return self._commit(table, schema, partitioned, write)
+        return self._commit(table, schema, write)
 
     def append(self, table: str, frame: pl.DataFrame, schema: pl.Schema, cursor: Cursor | None = None) -> Written:
         """Add a page of rows and, in the same commit, move the cursor past it.
@@ -97,10 +100,10 @@ class Lake(dg.ConfigurableResource["Lake"]):
             if cursor and target.transaction_version(cursor.name) != cursor.old:
                 raise CursorMoved(f"{table}: the cursor {cursor.name} is no longer at {cursor.old}")
             stream = _Stream([frame], schema)
-            write_stream(target, stream, mode="append", commit_properties=CommitProperties(app_transactions=moves))
+            stream.write(target, mode="append", commit_properties=CommitProperties(app_transactions=moves))
             return stream.n_rows
 
-        return self._commit(table, schema, MONTH in schema, write)
+        return self._commit(table, schema, write)
 
     def cursor(self, table: str, name: str) -> int | None:
         """The position that the last page under this name stored; None before the first."""
@@ -175,9 +178,9 @@ class Lake(dg.ConfigurableResource["Lake"]):
         delta = self._open(table)
         return delta.version() if delta else None
 
-    def n_rows(self, table: str, months: str | Sequence[str] | None = None) -> int:
-        """Rows of the newest version, from the log: no file is opened."""
-        delta = self._open(table)
+    def n_rows(self, table: str, months: str | Sequence[str] | None = None, version: int | None = None) -> int:
+        """Rows of a version, from the log: no file is opened."""
+        delta = self._open(table, version)
         if delta is None:
             return 0
         actions = pa.table(delta.get_add_actions(flatten=True))
@@ -208,7 +211,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
         except TableNotFoundError:
             return None
 
-    def _commit(self, table: str, schema: pl.Schema, partitioned: bool, write: Callable[[DeltaTable], int]) -> Written:
+    def _commit(self, table: str, schema: pl.Schema, write: Callable[[DeltaTable], int]) -> Written:
         for attempt in stamina.retry_context(
             on=CommitFailedError,
             attempts=COMMIT_ATTEMPTS,
@@ -218,20 +221,20 @@ class Lake(dg.ConfigurableResource["Lake"]):
             wait_jitter=0.1,
         ):
             with attempt:
-                target = self._open(table) or self._create(table, schema, partitioned)
+                target = self._open(table) or self._create(table, schema)
                 before = target.version()
                 n_rows = write(target)
                 self._make_durable(table, range(before + 1, target.version() + 1))
         return Written(target.version(), n_rows)
 
-    def _create(self, table: str, schema: pl.Schema, partitioned: bool) -> DeltaTable:
+    def _create(self, table: str, schema: pl.Schema) -> DeltaTable:
         path = self.path(table)
         try:
             DeltaTable.create(
                 path,
                 schema=DeltaSchema.from_arrow(arrow_schema(schema)),
                 mode="ignore",
-                partition_by=[MONTH] if partitioned else None,
+                partition_by=[MONTH] if MONTH in schema else None,
             )
         except DeltaError:
             if self._open(table) is None:  # else another process has just made it
@@ -261,34 +264,48 @@ class Lake(dg.ConfigurableResource["Lake"]):
 
 
 class _Stream:
-    """Frames as an Arrow stream: cast to the schema, counted, with the first exception kept for the caller."""
+    """Frames on their way into a commit: cast to the schema, counted, made in the caller's thread.
+
+    delta-rs pulls a stream from inside its own runtime, where no other table can be opened: so the commit runs in a
+    second thread, and takes from a short queue what the caller's thread makes.
+    """
 
     def __init__(self, frames: Iterable[pl.DataFrame], schema: pl.Schema) -> None:
         self.n_rows = 0
-        self.error: Exception | None = None
         self._frames, self._schema = frames, schema
+        self._queue: Queue[pl.DataFrame | None] = Queue(maxsize=2)
+        self._is_broken = Event()
 
-    def reader(self) -> pa.RecordBatchReader:
-        return pa.RecordBatchReader.from_batches(arrow_schema(self._schema), self._batches())
+    def write(self, target: DeltaTable, **options: Any) -> None:  # noqa: ANN401  # passed on to delta-rs
+        """Commit all frames; an exception of their maker comes out as it was, and nothing is committed."""
+        reader = pa.RecordBatchReader.from_batches(arrow_schema(self._schema), self._batches())
+        with ThreadPoolExecutor(1, "commit") as thread:
+            commit = thread.submit(partial(write_deltalake, target, reader, writer_properties=ZSTD, **options))
+            try:
+                for frame in self._frames:
+                    self.n_rows += frame.height
+                    self._put(frame.select(self._schema.names()).cast(self._schema), commit)
+            except BaseException:
+                self._is_broken.set()
+                self._put(None, commit)
+                wait([commit])
+                raise
+            self._put(None, commit)
+            commit.result()
+
+    def _put(self, frame: pl.DataFrame | None, commit: "Future[None]") -> None:
+        while not commit.done():  # a commit that failed takes nothing any more
+            try:
+                self._queue.put(frame, timeout=0.1)
+            except Full:
+                continue
+            return
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        try:
-            for frame in self._frames:
-                self.n_rows += frame.height
-                yield from frame.select(self._schema.names()).cast(dict(self._schema)).to_arrow().to_batches()
-        except Exception as error:
-            self.error = error
-            raise
-
-
-def write_stream(target: DeltaTable, stream: _Stream, **options: object) -> None:
-    """Write a stream into a table; an exception of the stream's own maker comes out as it was."""
-    try:
-        write_deltalake(target, stream.reader(), writer_properties=ZSTD, **options)  # type: ignore[arg-type]  # passed on
-    except Exception:
-        if stream.error:
-            raise stream.error from None
-        raise
+        while (frame := self._queue.get()) is not None:
+            yield from frame.to_arrow().to_batches()
+        if self._is_broken.is_set():
+            raise InterruptedError("the frames could not be made")
 
 
 def arrow_schema(schema: pl.Schema) -> pa.Schema:

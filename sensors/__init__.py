@@ -1,0 +1,1 @@
+"""What starts work, and what raises the alarm."""

@@ -1,0 +1,1 @@
+"""Chess on Lichess: sources, cleaned games, analytics and marts."""

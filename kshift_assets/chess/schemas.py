@@ -6,6 +6,8 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
+from kshift_assets.chess.game_rules import GameRules
+
 Utc = Annotated[pl.Datetime, "us", "UTC"]
 Int16s = Annotated[pl.List, pl.Int16()]
 Int32s = Annotated[pl.List, pl.Int32()]
@@ -83,11 +85,12 @@ class Fetches(pa.DataFrameModel):
 
 
 class TrackedPlayers(pa.DataFrameModel):
-    """The players whose games are fetched, as `kshift track` set them."""
+    """Who is followed, as `kshift track` and `untrack` said: one row a change, the newest of a player counts."""
 
     id_user: str = pa.Field(str_matches=USER_ID, description="User id, lower case")
+    ind_tracked: bool = pa.Field(description="Whether the player is followed from then on")
     n_depth: pl.Int16 = pa.Field(ge=0, description="How many steps of opponents are followed from this player")
-    tm_tracked: Utc = pa.Field(description="When the player was first tracked")
+    tm_changed: Utc = pa.Field(description="When that was said")
 
 
 class DumpGames(pa.DataFrameModel):
@@ -141,7 +144,7 @@ class DumpGames(pa.DataFrameModel):
     dt_month: str = pa.Field(str_matches=MONTH, description="Partition: month of the dump")
 
 
-class Games(pa.DataFrameModel):
+class Games(GameRules):
     """Every game once, typed and validated, whatever brought it here."""
 
     id_game: str = pa.Field(str_matches=GAME_ID, description="Lichess game id; case matters; `lichess.org/<id>`")
@@ -208,7 +211,7 @@ class Games(pa.DataFrameModel):
     )
     arr_glyph: Strings = pa.Field(
         nullable=True,
-        description="Judgment of each ply as on the site: `?!` inaccuracy, `?` mistake, `??` blunder; null if not analysed",
+        description="Judgment of each ply as on the site: `?!` inaccuracy, `?` mistake, `??` blunder",
     )
     val_initial_fen: str = pa.Field(nullable=True, description="Starting position where it is not the usual one")
     id_tournament: str = pa.Field(nullable=True, description="Arena tournament id")
@@ -255,7 +258,7 @@ class PlayerSummary(pa.DataFrameModel):
     n_draws: pl.Int64 = pa.Field(ge=0, description="Games drawn")
     n_losses: pl.Int64 = pa.Field(ge=0, description="Games lost")
     n_unfinished: pl.Int64 = pa.Field(ge=0, description="Games without a result: aborted or still running")
-    n_score_percent: pl.Float64 = pa.Field(
+    n_score_pct: pl.Float64 = pa.Field(
         nullable=True,
         in_range={"min_value": 0, "max_value": 100},
         description="Points per finished game, percent; null without one",
@@ -284,7 +287,7 @@ class OpeningResults(pa.DataFrameModel):
     n_white_wins: pl.Int64 = pa.Field(ge=0, description="Games that White won")
     n_draws: pl.Int64 = pa.Field(ge=0, description="Games drawn")
     n_black_wins: pl.Int64 = pa.Field(ge=0, description="Games that Black won")
-    n_white_score_percent: pl.Float64 = pa.Field(
+    n_white_score_pct: pl.Float64 = pa.Field(
         in_range={"min_value": 0, "max_value": 100}, description="White's points per game, percent"
     )
     n_rating_mean: pl.Float64 = pa.Field(nullable=True, description="Mean rating of both sides")

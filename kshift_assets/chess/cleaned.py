@@ -1,0 +1,118 @@
+"""The cleaned layer: every game once, typed and validated, and beside it what was rejected, with every reason."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from kshift_assets.audit import Audit
+from kshift_assets.automation import ON_CHANGE
+from kshift_assets.chess.cleaning import Tally, clean_month
+from kshift_assets.chess.tables import DUMP_GAMES, GAMES, PLAYER_GAMES, REJECTED_GAMES
+from kshift_assets.partitions import MONTHS
+from kshift_assets.reporting import (
+    OWNER,
+    AuditFailed,
+    Finding,
+    Report,
+    check,
+    refuse,
+    report,
+    schema_check,
+    table_metadata,
+)
+from kshift_assets.tables import polars_schema, summary
+from resources.lake import Lake
+
+# A share of rejected games above the first is worth a look, above the second the source itself is broken.
+REJECTED_WARNING, REJECTED_FAILURE = 0.01, 0.5
+SMALL_MONTH = 20
+
+
+@dg.multi_asset(
+    name="clean_games",
+    specs=[
+        dg.AssetSpec(
+            table.key,
+            deps=[PLAYER_GAMES.key, DUMP_GAMES.key],
+            partitions_def=MONTHS,
+            group_name="chess/cleaned",
+            description=summary(table.model),
+            kinds={"python", "polars", "deltalake"},
+            owners=[OWNER],
+            tags={"layer": "cleaned", "domain": "chess"},
+            metadata=table_metadata(table, clean_month),
+            code_version="1",
+            automation_condition=ON_CHANGE,
+        )
+        for table in (GAMES, REJECTED_GAMES)
+    ],
+    check_specs=[
+        schema_check(GAMES),
+        check(GAMES, "unique_id_game", "Every game has one row."),
+        check(GAMES, "row_counts", "Rows of the sources = games + rejected rows + older versions and repetitions."),
+        check(
+            GAMES,
+            "rejected_share",
+            f"Under {REJECTED_WARNING:.0%} of the games are rejected; above {REJECTED_FAILURE:.0%} nothing is written.",
+        ),
+        schema_check(REJECTED_GAMES),
+    ],
+)
+def clean_games(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[Report]:
+    """One pass over a month of all sources: good rows stream into chess.games, the others to chess.rejected_games."""
+    month = context.partition_key
+    players = lake.scan(PLAYER_GAMES.full_name, polars_schema(PLAYER_GAMES.model), month).collect()
+    audit, rejected = Audit(GAMES.model, unique="id_game"), Audit(REJECTED_GAMES.model)
+    tally = Tally()
+    bad_rows: list[pl.DataFrame] = []
+
+    def games() -> Iterator[pl.DataFrame]:
+        nonlocal tally
+        tally = Tally()
+        bad_rows.clear()
+        dumps = lake.batches(DUMP_GAMES.full_name, polars_schema(DUMP_GAMES.model), month)
+        for good, bad in clean_month(players, dumps, tally):
+            bad_rows.append(bad)
+            yield good
+        for finding in (row_counts(tally), rejected_share(tally)):
+            if not finding.passed and finding.severity == dg.AssetCheckSeverity.ERROR:
+                raise AuditFailed(finding)
+
+    try:
+        written = lake.overwrite(GAMES.full_name, lambda: audit.watch(games()), polars_schema(GAMES.model), month)
+        lake.overwrite(
+            REJECTED_GAMES.full_name, lambda: rejected.watch(bad_rows), polars_schema(REJECTED_GAMES.model), month
+        )
+    except AuditFailed as failed:
+        yield from refuse(GAMES.key, failed.finding)
+        return
+    yield from report(
+        context,
+        GAMES.key,
+        written.n_rows,
+        [*audit.findings(), row_counts(tally), rejected_share(tally)],
+        dict(vars(tally)),
+    )
+    yield from report(context, REJECTED_GAMES.key, rejected.n_rows, rejected.findings())
+
+
+def row_counts(tally: Tally) -> Finding:
+    """Whether every row of the sources is accounted for."""
+    text = f"{tally.n_lost} rows of the sources are not accounted for" if tally.n_lost else ""
+    return Finding("row_counts", passed=not tally.n_lost, metadata=dict(vars(tally)), text=text)
+
+
+def rejected_share(tally: Tally) -> Finding:
+    """How many of the games were rejected: above a little a warning, above half a failure, except in tiny months."""
+    total = tally.n_games + tally.n_rejected
+    share = tally.n_rejected / total if total else 0.0
+    failed = share > REJECTED_FAILURE and total >= SMALL_MONTH
+    text = f"{tally.n_rejected} of {total} games were rejected ({share:.1%})" if share > REJECTED_WARNING else ""
+    return Finding(
+        "rejected_share",
+        passed=share <= REJECTED_WARNING,
+        metadata={"share": share, "rejected": tally.n_rejected, "games": tally.n_games},
+        text=text,
+        severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
+    )

@@ -1,0 +1,112 @@
+"""The chess sources: what Lichess sent, kept as it came, from monthly dumps and from the players' exports."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+import polars as pl
+
+from kshift_assets.audit import Audit
+from kshift_assets.chess.pgn import read_games
+from kshift_assets.chess.tables import DUMP_GAMES, FETCHES
+from kshift_assets.partitions import MONTHS
+from kshift_assets.reporting import (
+    OWNER,
+    AuditFailed,
+    Finding,
+    Report,
+    check,
+    refuse,
+    report,
+    schema_check,
+    table_metadata,
+)
+from kshift_assets.tables import polars_schema, summary
+from resources.dumps import DumpDamaged, DumpFile, Dumps
+from resources.errors import UserError
+from resources.lake import Lake
+from resources.source_errors import SourceError
+
+DUMP_SCHEMA = polars_schema(DUMP_GAMES.model)
+
+
+@dg.asset(
+    key=DUMP_GAMES.key,
+    partitions_def=MONTHS,
+    group_name="lichess/sources",
+    description=summary(DUMP_GAMES.model),
+    kinds={"python", "lichess", "deltalake"},
+    owners=[OWNER],
+    tags={"layer": "source", "domain": "chess"},
+    metadata=table_metadata(DUMP_GAMES, read_games),
+    code_version="1",
+    check_specs=[
+        schema_check(DUMP_GAMES),
+        check(
+            DUMP_GAMES, "damaged_games", "No game of the file is damaged; damaged ones keep their text.", blocking=False
+        ),
+    ],
+)
+def dump_games(context: dg.AssetExecutionContext, lake: Lake, dumps: Dumps) -> Iterator[Report]:
+    """A month's dump files, read as a stream and stored as one commit; a damaged file stores nothing."""
+    month = context.partition_key
+    try:
+        files = dumps.find(month, context.log.debug)
+        ingested = first_read(lake, month, files)
+        audit = Audit(DUMP_GAMES.model)
+        note = {"sha256": ",".join(file.sha256 for file in files), "ingested": ingested.isoformat()}
+        written = lake.overwrite(
+            DUMP_GAMES.full_name,
+            lambda: audit.watch(dump_frames(dumps, files, month, ingested)),
+            DUMP_SCHEMA,
+            month,
+            note,
+        )
+    except AuditFailed as failed:
+        yield from refuse(DUMP_GAMES.key, failed.finding)
+        return
+    except (UserError, SourceError, DumpDamaged) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    stored = lake.scan(DUMP_GAMES.full_name, DUMP_SCHEMA, month).filter(pl.col("val_error").is_not_null())
+    n_damaged = stored.select(pl.len()).collect().item()
+    metadata = {"files": ", ".join(file.name for file in files), "bytes": sum(file.n_bytes for file in files)}
+    yield from report(context, DUMP_GAMES.key, written.n_rows, [*audit.findings(), damaged_games(n_damaged)], metadata)
+
+
+def first_read(lake: Lake, month: str, files: list[DumpFile]) -> datetime:
+    """When these very files were first read into the lake: reading them again changes no row."""
+    note = lake.note_of(DUMP_GAMES.full_name, month)
+    if note.get("sha256") == ",".join(file.sha256 for file in files):
+        return datetime.fromisoformat(note["ingested"])
+    return datetime.now(UTC)
+
+
+def dump_frames(dumps: Dumps, files: list[DumpFile], month: str, ingested: datetime) -> Iterator[pl.DataFrame]:
+    """All games of the files, with where and when they were read."""
+    for file in files:
+        for frame in read_games(dumps.chunks(file)):
+            yield frame.with_columns(
+                val_file=pl.lit(file.name),
+                val_file_sha256=pl.lit(file.sha256),
+                tm_ingested=pl.lit(ingested),
+                dt_month=pl.lit(month),
+            )
+
+
+def damaged_games(number: int) -> Finding:
+    """A warning where games of a dump could not be read: they are in chess.rejected_games, with their text."""
+    text = f"{number} games are damaged, see chess.rejected_games" if number else ""
+    return Finding(
+        "damaged_games", passed=not number, metadata={"damaged": number}, text=text, severity=dg.AssetCheckSeverity.WARN
+    )
+
+
+fetches = dg.AssetSpec(
+    FETCHES.key,
+    group_name="lichess/sources",
+    description=f"{summary(FETCHES.model)} Written by everything that asks Lichess.",
+    kinds={"lichess", "deltalake"},
+    owners=[OWNER],
+    tags={"layer": "source", "domain": "chess"},
+    metadata=table_metadata(FETCHES),
+)

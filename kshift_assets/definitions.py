@@ -1,0 +1,99 @@
+"""The asset graph, wired in one place: the only Definitions, made by one builder."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from kshift_assets.chess.analytics import analytic_asset, analytic_table
+from kshift_assets.chess.cleaned import clean_games
+from kshift_assets.chess.marts import PLAYER_SUMMARY_MART, mart_asset, opening_results_mart
+from kshift_assets.chess.sources import dump_games, fetches, player_games
+from kshift_assets.chess.tables import DUMP_GAMES, FETCHES, GAMES, PLAYER_GAMES, REJECTED_GAMES
+from kshift_assets.published import snapshot_asset
+from kshift_assets.tables import polars_schema
+from plugins import Plugin, PluginError, discover
+from resources.alerts import Alerts
+from resources.breaker import Patience
+from resources.dumps import Dumps
+from resources.errors import UserError
+from resources.following import Following
+from resources.http import NO_TOKEN, Access, user_agent
+from resources.lake import Lake
+from resources.lichess import Lichess
+from resources.settings import Settings, load_settings
+from resources.snapshots import Snapshots
+from sensors.automation import AUTOMATION
+from sensors.freshness import freshness_alerts
+from sensors.ingestion import HOURLY_INGEST, INGEST_JOB
+
+
+def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Definitions:
+    """The whole graph for these settings; tests pass their own settings, and plugins where they want others."""
+    found = find_plugins() if plugins is None else plugins
+    analytics = {plugin.name: analytic_table(plugin) for plugin in found}
+    window = timedelta(hours=settings.fresh_hours)
+    freshness = dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window * 0.9)
+    chess_marts = [PLAYER_SUMMARY_MART]
+    if "opening" in analytics:  # it is part of KnightShift, but tests bring plugins of their own
+        chess_marts.append(opening_results_mart(analytics["opening"]))
+    age = timedelta(days=settings.data_age_days)
+    assets = [
+        player_games,
+        dump_games,
+        clean_games,
+        *(analytic_asset(plugin) for plugin in found),
+        *(mart_asset(mart, freshness, age) for mart in chess_marts),
+    ]
+    consumer = [PLAYER_GAMES, DUMP_GAMES, FETCHES, GAMES, REJECTED_GAMES]
+    consumer += [*analytics.values(), *(mart.table for mart in chess_marts)]
+    blocking = [spec for asset in assets for spec in asset.check_specs if spec.blocking]
+    snapshot = snapshot_asset(consumer, blocking, freshness)
+    promised = [*(mart.table.key for mart in chess_marts), snapshot.key]
+    return dg.Definitions(
+        assets=[*assets, fetches, snapshot],
+        jobs=[INGEST_JOB],
+        schedules=[HOURLY_INGEST],
+        sensors=[AUTOMATION, freshness_alerts(promised)],
+        resources=outside_world(settings),
+        executor=dg.in_process_executor,
+    )
+
+
+def find_plugins() -> list[Plugin]:
+    """Every plugin of this installation; a broken one raises UserError with a sentence that names its file."""
+    try:
+        return discover(polars_schema(GAMES.model).names())
+    except PluginError as error:
+        raise UserError(str(error)) from error
+
+
+def outside_world(settings: Settings) -> dict[str, object]:
+    """The resources of these settings."""
+    return {
+        "lake": Lake(uri=settings.lake_uri),
+        "lichess": Lichess(
+            url=settings.lichess_url,
+            state=str(settings.state),
+            contact=settings.contact,
+            access=Access(
+                token=settings.lichess_token or NO_TOKEN, patience=Patience(quiet_seconds=settings.quiet_seconds)
+            ),
+        ),
+        "dumps": Dumps(
+            folder=str(settings.dump_dir) if settings.dump_dir else None,
+            url=settings.lichess_dump_url,
+            cache=str(settings.downloads),
+            user_agent=user_agent(settings.contact),
+        ),
+        "duckdb": DuckDBResource(database=":memory:"),
+        "snapshots": Snapshots(folder=str(settings.published)),
+        "alerts": Alerts(),
+        "following": Following(
+            players=list(settings.players), page_games=settings.page_games, lookback_days=settings.lookback_days
+        ),
+    }
+
+
+defs = build(load_settings())

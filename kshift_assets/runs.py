@@ -1,0 +1,210 @@
+"""Running parts of the graph in this process: a selection, month by month, or whatever is behind its sources."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from graphlib import TopologicalSorter
+
+import dagster as dg
+from dagster import DagsterInstance
+
+from resources.errors import UserError
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Assets that run together: all of them for one month, or all of them without."""
+
+    keys: tuple[dg.AssetKey, ...]
+    month: str | None
+
+    def __str__(self) -> str:
+        """The names and the month, as progress shows them."""
+        names = ", ".join(key.to_user_string() for key in self.keys)
+        return f"{names} {self.month}" if self.month else names
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a batch: rows by asset (and month, where the run touched several), and what went wrong."""
+
+    batch: Batch
+    succeeded: bool
+    rows: Mapping[str, int] = field(default_factory=dict)
+    problems: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+
+Listener = Callable[[Batch, Outcome | None], None]
+
+
+class Runner:
+    """Runs assets of one graph in this process, with the events in the instance, as if the UI had launched them."""
+
+    def __init__(self, defs: dg.Definitions, instance: DagsterInstance) -> None:
+        self._job = defs.resolve_implicit_global_asset_job_def()
+        self.graph = defs.resolve_asset_graph()
+        self.instance = instance
+
+    def select(self, selection: str) -> list[dg.AssetKey]:
+        """The materializable assets of a selection, upstream first; UserError if it names none."""
+        try:
+            found = dg.AssetSelection.from_string(selection).resolve(self.graph)
+        except (dg.DagsterInvalidSubsetError, dg.DagsterError, ValueError) as error:
+            raise UserError(f"{selection!r} is not a selection of assets: {' '.join(str(error).split())}") from error
+        keys = [key for key in self._in_order() if key in found]
+        if not keys:
+            names = ", ".join(key.to_user_string() for key in self._in_order())
+            raise UserError(f"{selection!r} selects nothing that can be made: choose from {names}")
+        return keys
+
+    def plan(
+        self, keys: Collection[dg.AssetKey], months: Sequence[str] | None, at_once: Collection[dg.AssetKey] = ()
+    ) -> list[Batch]:
+        """Batches in the order in which they can run; assets in `at_once` take all months in one run.
+
+        Without `months`, an asset that is split by month runs for every month that something upstream of it has.
+        """
+        batches: list[Batch] = []
+        for group, is_split in self._groups(keys, at_once):
+            if not is_split:
+                batches.append(Batch(tuple(group), None))
+                continue
+            chosen = months if months is not None else self._months_upstream(group)
+            if not chosen:
+                names = ", ".join(key.to_user_string() for key in group)
+                raise UserError(f"{names}: say which month, with --partition 2013-01 or --from and --to")
+            batches += [Batch(tuple(group), month) for month in chosen]
+        return batches
+
+    def run(self, batch: Batch) -> Outcome:
+        """Run one batch to its end; a failure is an outcome, not an exception."""
+        result = self._job.execute_in_process(
+            instance=self.instance,
+            asset_selection=list(batch.keys),
+            partition_key=batch.month,
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+        return _outcome(batch, result)
+
+    def run_all(self, batches: Sequence[Batch], listen: Listener) -> list[Outcome]:
+        """Run batches one after the other, going on after failures; `listen` hears of the start and end of each."""
+        outcomes = []
+        for batch in batches:
+            listen(batch, None)
+            outcomes.append(self.run(batch))
+            listen(batch, outcomes[-1])
+        return outcomes
+
+    def carry_on(self, sources: Collection[dg.AssetKey], max_age: timedelta, listen: Listener) -> list[Outcome]:
+        """Make anew everything behind its sources, month by month, then what is made from whole tables.
+
+        Nothing runs twice and nothing without need, so it also picks up what an interrupted run left undone. What
+        promises freshness is made anew as well when it is older than half of `max_age`.
+        """
+        keys = [key for key in self._in_order() if key not in sources]
+        outcomes: list[Outcome] = []
+        for group, is_split in self._groups(keys, ()):
+            outcomes += self.run_all(self._behind(group, max_age / 2, is_split=is_split), listen)
+        return outcomes
+
+    def latest(self, key: dg.AssetKey) -> dict[str | None, int]:
+        """Month → number of the newest materialization event; numbers grow with time, over all assets."""
+        kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+        if self.graph.get(key).partitions_def:
+            found = self.instance.event_log_storage.get_latest_storage_id_by_partition(key, kind)
+            return {month: number for month, number in found.items()}  # noqa: C416  # widens the type of the keys
+        records = self.instance.fetch_materializations(key, limit=1).records
+        return {None: records[0].storage_id} if records else {}
+
+    def made(self, key: dg.AssetKey) -> datetime | None:
+        """When an asset was last made."""
+        records = self.instance.fetch_materializations(key, limit=1).records
+        return datetime.fromtimestamp(records[0].timestamp, UTC) if records else None
+
+    def _behind(self, group: Sequence[dg.AssetKey], max_age: timedelta, *, is_split: bool) -> list[Batch]:
+        events = {
+            key: self.latest(key) for key in {*group, *(up for key in group for up in self.graph.get(key).parent_keys)}
+        }
+        stale: dict[str | None, list[dg.AssetKey]] = {}
+        for key in group:
+            parents = self.graph.get(key).parent_keys
+            running = {month for month, running in stale.items() if parents & set(running)}
+            months = running | {month for up in parents for month in events[up]} if is_split else {None}
+            for month in months:
+                own = events[key].get(month, 0)
+                newest = max((_newest(events[up], month) for up in parents), default=0)
+                upstream_runs = any(up in stale.get(month, ()) for up in parents)
+                if newest > own or upstream_runs or (not is_split and newest and self._is_old(key, max_age)):
+                    stale.setdefault(month, []).append(key)
+        return [Batch(tuple(keys), month) for month, keys in sorted(stale.items(), key=lambda item: item[0] or "")]
+
+    def _is_old(self, key: dg.AssetKey, max_age: timedelta) -> bool:
+        made = self.made(key)
+        return (
+            self.graph.get(key).freshness_policy is not None and made is not None and datetime.now(UTC) - made > max_age
+        )
+
+    def _in_order(self) -> list[dg.AssetKey]:
+        keys = self.graph.materializable_asset_keys
+        parents = {key: sorted(self.graph.get(key).parent_keys & keys) for key in sorted(keys)}
+        return list(TopologicalSorter(parents).static_order())
+
+    def _groups(
+        self, keys: Collection[dg.AssetKey], at_once: Collection[dg.AssetKey]
+    ) -> Iterator[tuple[list[dg.AssetKey], bool]]:
+        """Assets that can run together: of one kind (split by month or not), upstream groups first."""
+        rest = [key for key in self._in_order() if key in keys]
+        while rest:
+            is_split = self._is_split(rest[0], at_once)
+            group: list[dg.AssetKey] = []
+            for key in rest:
+                waits = any(up in rest and up not in group for up in self.graph.get(key).parent_keys)
+                if self._is_split(key, at_once) == is_split and not waits:
+                    group.append(key)
+            rest = [key for key in rest if key not in group]
+            yield group, is_split
+
+    def _is_split(self, key: dg.AssetKey, at_once: Collection[dg.AssetKey]) -> bool:
+        return self.graph.get(key).partitions_def is not None and key not in at_once
+
+    def _months_upstream(self, group: Sequence[dg.AssetKey]) -> list[str]:
+        upstream = {up for key in group for up in self.graph.get(key).parent_keys}
+        return sorted({month for up in upstream for month in self.latest(up) if month})
+
+
+def _newest(events: Mapping[str | None, int], month: str | None) -> int:
+    return max(events.values(), default=0) if month is None else events.get(month, 0)
+
+
+def _outcome(batch: Batch, result: dg.ExecuteInProcessResult) -> Outcome:
+    rows: dict[str, int] = {}
+    problems: list[str] = []
+    warnings: list[str] = []
+    for event in result.all_events:
+        if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+            made = event.step_materialization_data.materialization
+            month = f" {made.partition}" if made.partition else ""
+            count = made.metadata.get("rows")
+            number = count.value if isinstance(count, dg.IntMetadataValue) else 0
+            rows[made.asset_key.to_user_string() + month] = number or 0
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            found = event.asset_check_evaluation_data
+            if not found.passed and found.severity == dg.AssetCheckSeverity.WARN:
+                warnings.append(f"{found.asset_key.to_user_string()}: {found.description or found.check_name}")
+        elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
+            problems.append(_sentence(event))
+    return Outcome(batch, result.success, rows, problems, list(dict.fromkeys(warnings)))
+
+
+def _sentence(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    error = data.error
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    while error and error.cause:
+        error = error.cause
+    return " ".join(error.message.split()) if error else f"{event.step_key} failed"

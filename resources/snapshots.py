@@ -1,0 +1,141 @@
+"""Published snapshots: an immutable DuckDB file whose views name explicit Parquet files, and a link that is swapped."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+CURRENT = "current"
+DATABASE = "latest.duckdb"
+CATALOG = "latest.json"
+# DuckDB 2 writes a format by default that DuckDB 1 cannot read.
+STORAGE_VERSION = "v1.2.0"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One version of a consumer table: the view's SQL, its texts, and the files and rows behind it."""
+
+    name: str
+    sql: str
+    text: str
+    columns: Mapping[str, str]
+    descriptions: Mapping[str, str]
+    files: Sequence[str]
+    rows: int | None
+    version: int | None
+
+
+class Snapshots(dg.ConfigurableResource["Snapshots"]):
+    """The folder of snapshots. Consumers read `latest.duckdb` and `latest.json`; both change in one rename."""
+
+    folder: str
+
+    def publish(
+        self, pins: Sequence[Pin], audit: Callable[[duckdb.DuckDBPyConnection], None], now: datetime | None = None
+    ) -> dict[str, Any]:
+        """Write a snapshot of the pins, let `audit` look at it, and make it the latest; returns its catalog.
+
+        An exception of `audit` comes out, and the latest snapshot stays what it was.
+        """
+        time = now or datetime.now(UTC)
+        root = Path(self.folder)
+        snapshot_id = time.strftime("%Y%m%dT%H%M%S%fZ")
+        draft = root / "snapshots" / f".{snapshot_id}.{os.getpid()}"
+        draft.mkdir(parents=True)
+        try:
+            _write_database(draft / DATABASE, pins, snapshot_id, time)
+            with duckdb.connect(str(draft / DATABASE), read_only=True) as connection:
+                audit(connection)
+            catalog = _catalog(pins, snapshot_id, time)
+            (draft / CATALOG).write_text(json.dumps(catalog, indent=1) + "\n")
+            _sync_tree(draft)
+            draft.rename(root / "snapshots" / snapshot_id)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        self.point_to(snapshot_id)
+        return catalog
+
+    def point_to(self, snapshot_id: str) -> None:
+        """Make a snapshot the latest: also the way back to an older one."""
+        root = Path(self.folder)
+        if not (root / "snapshots" / snapshot_id / DATABASE).exists():
+            raise FileNotFoundError(f"there is no snapshot {snapshot_id} in {root / 'snapshots'}")
+        _swap_link(root / CURRENT, f"snapshots/{snapshot_id}")
+        for name in (DATABASE, CATALOG):
+            if not (root / name).is_symlink():
+                _swap_link(root / name, f"{CURRENT}/{name}")
+        _sync(root)
+
+    def latest(self) -> dict[str, Any] | None:
+        """The catalog of the latest snapshot; None before the first."""
+        try:
+            return dict(json.loads((Path(self.folder) / CATALOG).read_bytes()))
+        except FileNotFoundError:
+            return None
+
+    def ids(self) -> list[str]:
+        """All snapshots, oldest first."""
+        return sorted(path.name for path in (Path(self.folder) / "snapshots").glob("[!.]*"))
+
+
+def _catalog(pins: Sequence[Pin], snapshot_id: str, time: datetime) -> dict[str, Any]:
+    tables = {
+        pin.name: {
+            "version": pin.version,
+            "rows": pin.rows,
+            "description": pin.text,
+            "schema": dict(pin.columns),
+            "files": list(pin.files),
+        }
+        for pin in pins
+    }
+    return {"snapshot": snapshot_id, "published": time.isoformat(), "tables": tables}
+
+
+def _write_database(path: Path, pins: Sequence[Pin], snapshot_id: str, time: datetime) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{path}' AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')")
+        connection.execute("USE snapshot")
+        connection.execute("CREATE TABLE snapshot.main.snapshot (id_snapshot VARCHAR, tm_published TIMESTAMPTZ)")
+        connection.execute("INSERT INTO snapshot.main.snapshot VALUES (?, ?)", [snapshot_id, time])
+        for pin in pins:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {pin.name.partition('.')[0]}")
+            connection.execute(f"CREATE VIEW {pin.name} AS {pin.sql}")
+            connection.execute(f"COMMENT ON VIEW {pin.name} IS {_quoted(pin.text)}")
+            for column, text in pin.descriptions.items():
+                connection.execute(f"COMMENT ON COLUMN {pin.name}.{column} IS {_quoted(text)}")
+        connection.execute("USE memory")
+        connection.execute("DETACH snapshot")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _swap_link(link: Path, target: str) -> None:
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in (*folder.iterdir(), folder, folder.parent):
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
