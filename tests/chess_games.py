@@ -1,0 +1,92 @@
+"""Games for the tests of the analytics: from few words, from the recordings, and at random."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+from hypothesis import strategies as st
+
+from kshift_assets.chess.schemas import Games
+from kshift_assets.tables import polars_schema
+from tests.recordings import RECORDINGS
+
+COLUMNS = polars_schema(Games)
+RECORDED = RECORDINGS / "lichess" / "api_games" / "user_megaloblasto.ndjson"
+
+
+def frame(*games: Mapping[str, Any]) -> pl.DataFrame:
+    """Rows of chess.games with these values, null in every other column; ids are made where none is given."""
+    rows = [{"id_game": f"game{number:04}", **game} for number, game in enumerate(games)]
+    unknown = {name for row in rows for name in row} - set(COLUMNS)
+    assert not unknown, f"chess.games has no {unknown}"
+    return pl.DataFrame(rows, schema=COLUMNS)
+
+
+def recorded_documents() -> list[dict[str, Any]]:
+    """Game documents of a real export with clocks, evaluations and openings; read only behind `needs_recordings`."""
+    return [json.loads(line) for line in RECORDED.read_text(encoding="utf-8").splitlines()]
+
+
+def from_documents(documents: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """The documents' columns that analytics read, lists aligned to plies."""
+    return frame(*(_row(document) for document in documents))
+
+
+def _row(document: Mapping[str, Any]) -> dict[str, Any]:
+    plies = len(document["moves"].split())
+    clock, opening, analysis = document.get("clock", {}), document.get("opening", {}), document.get("analysis")
+    return {
+        "id_game": document["id"],
+        "n_plies": plies,
+        "val_moves": document["moves"],
+        "val_status": document["status"],
+        "val_initial_fen": document.get("initialFen"),
+        "id_tournament": document.get("tournament"),
+        "n_clock_initial_s": clock.get("initial"),
+        "n_clock_increment_s": clock.get("increment"),
+        "arr_clock_cs": _aligned(document.get("clocks"), plies),
+        "arr_eval_cp": _aligned(analysis and [ply.get("eval") for ply in analysis], plies),
+        "arr_eval_mate": _aligned(analysis and [ply.get("mate") for ply in analysis], plies),
+        "val_eco": opening.get("eco"),
+        "val_opening": opening.get("name"),
+        "n_opening_ply": opening.get("ply"),
+    }
+
+
+def _aligned(elements: list[Any] | None, plies: int) -> list[Any] | None:
+    return None if elements is None else (elements + [None] * plies)[:plies]
+
+
+_SAN = st.sampled_from(["e4", "Nf3", "exd5", "O-O", "O-O-O+", "Qxf7#", "e8=Q+", "N@f3"])
+_MATES = st.integers(-20, 20)
+
+
+@st.composite
+def _random_game(draw: st.DrawFn) -> dict[str, Any]:
+    """A row that the schema allows, sensible or not: analytics must give it a row, and its neighbours theirs."""
+    plies = draw(st.integers(0, 6))
+
+    def per_ply(element: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        return st.none() | st.lists(st.none() | element, min_size=plies, max_size=plies)
+
+    return {
+        "n_plies": plies,
+        "val_moves": " ".join(draw(st.lists(_SAN, min_size=plies, max_size=plies))),
+        "val_status": draw(st.none() | st.sampled_from(["mate", "resign", "draw", "outoftime"])),
+        "val_initial_fen": draw(st.sampled_from([None, "8/8/8/8/8/8/8/Kk6 w - - 0 1", "8/8/8/8/8/8/8/Kk6 b - - 0 1"])),
+        "id_tournament": draw(st.sampled_from([None, "winter17"])),
+        "n_clock_initial_s": draw(st.none() | st.sampled_from([0, 15, 60, 300])),
+        "n_clock_increment_s": draw(st.none() | st.sampled_from([0, 1, 3])),
+        "arr_clock_cs": draw(per_ply(st.integers(0, 40_000))),
+        "arr_eval_cp": draw(per_ply(st.integers(-3000, 3000))),
+        "arr_eval_mate": draw(per_ply(_MATES)),
+        "val_eco": draw(st.sampled_from([None, "B20"])),
+        "val_opening": draw(st.sampled_from([None, "Sicilian Defense", "Ruy Lopez: Berlin Defense, l'Hermet"])),
+        "n_opening_ply": draw(st.none() | st.integers(0, 20)),
+    }
+
+
+def random_games(max_size: int = 5) -> st.SearchStrategy[pl.DataFrame]:
+    """Frames of games with nulls anywhere that a column allows them."""
+    return st.lists(_random_game(), max_size=max_size).map(lambda games: frame(*games))
