@@ -21,7 +21,7 @@ from typing import Any
 import judging
 import zstandard
 from playing import Played, play_batch
-from world import BOTS, DISABLED, VIOLATOR, Calendar, Plan, Player, dice
+from world import BOTS, DISABLED, VIOLATOR, Calendar, Plan, Player, dice, happens
 
 Document = dict[str, Any]
 HERE = Path(__file__).parent
@@ -253,8 +253,9 @@ def document(game: Game, people: dict[str, Player]) -> Document:
 def pgn(game: Game, people: dict[str, Player], until_ms: int) -> str:
     """Return a game as a monthly dump has it; plies after `until_ms` had not been made when it was written."""
     plan, played = game.plan, game.played
-    n_plies = sum(game.created_ms + ms < until_ms for ms in played.ply_ms)
-    over = game.last_move_ms < until_ms
+    # Dumps are written some days into the next month: only correspondence games are still going on by then.
+    over = game.last_move_ms < until_ms or plan.initial_s is not None
+    n_plies = len(played.moves) if over else sum(game.created_ms + ms < until_ms for ms in played.ply_ms)
     result = {"white": "1-0", "black": "0-1"}.get(played.winner or "", "1/2-1/2") if over else "*"
     ends = {"outoftime": "Time forfeit", "timeout": "Abandoned", "noStart": "Abandoned"}
     speed = plan.speed[0].upper() + plan.speed[1:]
@@ -338,7 +339,9 @@ def parallel_zstd(text: bytes) -> bytes:
 
 def write_dumps(games: list[Game], people: dict[str, Player], out: Path) -> Counter[str]:
     """Write the monthly dumps of rated standard games, their checksums and their numbers of games."""
-    sums, counts, facts = [], [], Counter[str]()
+    sums: list[str] = []
+    counts: list[str] = []
+    facts = Counter[str]()
     for month in DUMP_MONTHS:
         until = datetime.fromisoformat(f"{month}-01T00:00:00+00:00")
         until_ms = int(until.replace(month=until.month + 1).timestamp() * 1000)
@@ -401,10 +404,10 @@ def _profile(player: Player, results: Counter[str], seen_ms: int, ledger: Ledger
     perfs["puzzle"] = {"games": rng.randrange(900), "rating": player.strength + 150, "rd": 80, "prog": 0}
     draws, wins = earlier // 20, earlier * 48 // 100
     user = shown(player)
-    optional = {key: user[key] for key in ("title", "flair", "patron", "patronColor") if key in user}
+    optional: Document = {key: user[key] for key in ("title", "flair", "patron", "patronColor") if key in user}
     if player.name == VIOLATOR:
         optional["tosViolation"] = True
-    profile: Document = {"bio": rng.choice(BIOS), "flag": rng.choice(FLAGS)} if rng.random() < 0.7 else {}  # noqa: PLR2004 - many write nothing
+    profile: Document = {"bio": rng.choice(BIOS), "flag": rng.choice(FLAGS)} if happens(rng, 0.7) else {}
     return {
         "id": player.id_user,
         "username": player.name,
@@ -446,8 +449,8 @@ def rating_history(people: dict[str, Player], ledger: Ledger) -> Document:
     }
 
 
-def tv_script(games: list[Game], people: dict[str, Player]) -> list[Document]:
-    """Return what TV shows, scene by scene: a game for each of the sixteen channels, shown from one side."""
+def tv_script(games: list[Game], people: dict[str, Player]) -> dict[str, list[Document]]:
+    """Return what each of the sixteen TV channels shows: games, the first one now, each seen from one side."""
     fit: dict[str, list[Game]] = {channel: [] for channel in CHANNELS}
     for game in games:
         plan = game.plan
@@ -456,14 +459,11 @@ def tv_script(games: list[Game], people: dict[str, Player]) -> list[Document]:
         kind = "computer" if plan.ai_level else "bot" if {plan.white, plan.black} & set(BOTS) else plan.perf
         if kind in fit and plan.variant != "fromPosition":
             fit[kind].append(game)
-    scenes = []
-    for n in range(8):
-        rng = dice("tv", n)
-        scene = {channel: _on_air(rng.choice(found), people) for channel, found in fit.items() if found}
-        rated = [c for c in scene if c not in ("bot", "computer")]
-        scene["best"] = scene[max(rated, key=lambda c: (scene[c]["rating"], c))]
-        scenes.append({"channels": {channel: scene[channel] for channel in rng.sample(CHANNELS, len(CHANNELS)) if channel in scene}})
-    return scenes
+    rng = dice("tv")
+    script = {c: [_on_air(g, people) for g in rng.sample(found, min(8, len(found)))] for c, found in fit.items()}
+    stars = [shown_now for channel in PERF_NAMES for shown_now in script[channel][:1]]
+    script["best"] = sorted(stars, key=lambda star: (-star["rating"], star["gameId"]))[:1]
+    return {channel: script[channel] for channel in rng.sample(CHANNELS, len(CHANNELS))}
 
 
 def _on_air(game: Game, people: dict[str, Player]) -> Document:
@@ -480,12 +480,13 @@ def census(documents: list[Document]) -> Counter[str]:
         sides = doc["players"].values()
         n_plies = len(doc["moves"].split())
         status = doc["status"] + ("" if "winner" in doc or doc["status"] not in ("outoftime", "timeout") else ", drawn")
-        kinds.update([f"status {status}", f"speed {doc['speed']}", f"variant {doc['variant']}", f"source {doc['source']}"])
+        kinds.update(
+            [f"status {status}", f"speed {doc['speed']}", f"variant {doc['variant']}", f"source {doc['source']}"]
+        )
         first = doc.get("clocks", [10**9])[0]
         kinds.update(
             name
             for name, holds in {
-                "plies": False,
                 "rated": doc["rated"],
                 "with evaluations": "analysis" in doc,
                 "against the computer": any("aiLevel" in s for s in sides),
@@ -494,7 +495,8 @@ def census(documents: list[Document]) -> Counter[str]:
                 "with a provisional rating": any("provisional" in s for s in sides),
                 "in an arena": "tournament" in doc,
                 "in a swiss": "swiss" in doc,
-                "with a berserk": "clock" in doc and min([first, *doc.get("clocks", [])[1:2]]) < 60 * doc["clock"]["initial"],
+                "with a berserk": "clock" in doc
+                and min([first, *doc.get("clocks", [])[1:2]]) < 60 * doc["clock"]["initial"],
                 "correspondence with a limit": "daysPerTurn" in doc,
                 "correspondence without limit": "clock" not in doc and "daysPerTurn" not in doc,
                 "rated without rating difference": doc["rated"] and not any("ratingDiff" in s for s in sides),
@@ -520,7 +522,8 @@ def write_all(calendar: Calendar, games: list[Game], ledger: Ledger, out: Path) 
     (out / "users.json").write_text("[\n" + ",\n".join(profiles) + "\n]\n")
     history = [f"{_json(name)}:{_json(points)}" for name, points in rating_history(people, ledger).items()]
     (out / "rating_history.json").write_text("{\n" + ",\n".join(history) + "\n}\n")
-    (out / "tv.json").write_text("[\n" + ",\n".join(_json(scene) for scene in tv_script(games, people)) + "\n]\n")
+    channels = [f"{_json(name)}:{_json(found)}" for name, found in tv_script(games, people).items()]
+    (out / "tv.json").write_text("{\n" + ",\n".join(channels) + "\n}\n")
     rows = [("games in the export", len(documents)), *facts.items(), *sorted(census(documents).items())]
     numbers = "\n".join(f"| {name} | {count} |" for name, count in rows)
     readme = (HERE / "README.md").read_text()

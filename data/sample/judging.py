@@ -3,6 +3,8 @@
 The definitions are Lichess's own; each function names the file that is their source of truth.
 """
 
+# ruff: noqa: PLR2004 - the numbers are those of the definitions
+
 import math
 import statistics
 from collections.abc import Sequence
@@ -60,13 +62,13 @@ def judgment(before: Entry, after: Entry, sign: int) -> tuple[int, str] | None:
 
 
 def _by_distance(cp: int) -> int:
-    return 0 if cp > 999 else 1 if cp > 700 else 2  # noqa: PLR2004 - the definition's own bounds
+    return 0 if cp > 999 else 1 if cp > 700 else 2
 
 
 def longer_mate(before: Entry, after: Entry, sign: int) -> bool:
     """Whether a mate in at most five got no nearer; the dumps mark it, the site no longer does."""
-    own = sign * before.get("mate", 0)
-    return 0 < own <= 5 and sign * after.get("mate", 0) >= own  # noqa: PLR2004 - the definition's own bound
+    own, then = sign * int(before.get("mate", 0)), sign * int(after.get("mate", 0))
+    return 0 < own <= 5 and then >= own
 
 
 def glyph(before: Entry, after: Entry, sign: int) -> str:
@@ -154,12 +156,12 @@ def division(boards: Sequence[chess.Board]) -> dict[str, int]:
     """Return the plies at which middlegame and endgame begin, where they do (scalachess Divider.scala)."""
     pieces = [_majors_and_minors(board) for board in boards]
     middle = next(
-        (k for k, b in enumerate(boards) if pieces[k] <= 10 or _sparse(b) or _mixedness(b) > 150),  # noqa: PLR2004
+        (k for k, b in enumerate(boards) if pieces[k] <= 10 or _sparse(b) or _mixedness(b) > 150),
         None,
     )
     if middle is None:
         return {}
-    end = next((k for k, n in enumerate(pieces) if n <= 6), None)  # noqa: PLR2004 - the definition's own bound
+    end = next((k for k, n in enumerate(pieces) if n <= 6), None)
     found = {"middle": middle} if end is None or middle < end else {}
     return found if end is None else {**found, "end": end}
 
@@ -170,7 +172,7 @@ def _majors_and_minors(board: chess.Board) -> int:
 
 def _sparse(board: chess.Board) -> bool:
     homes = ((chess.WHITE, chess.BB_RANK_1), (chess.BLACK, chess.BB_RANK_8))
-    return any(chess.popcount(board.occupied_co[color] & rank) < 4 for color, rank in homes)  # noqa: PLR2004 - as above
+    return any(chess.popcount(board.occupied_co[color] & rank) < 4 for color, rank in homes)
 
 
 def _mixedness(board: chess.Board) -> int:
@@ -189,18 +191,18 @@ def _mixedness(board: chess.Board) -> int:
 def _score(y: int, white: int, black: int) -> int:
     table = {
         (1, 0): 1 + (8 - y),
-        (2, 0): 2 + (y - 2) if y > 2 else 0,  # noqa: PLR2004 - the definition's own table
+        (2, 0): 2 + (y - 2) if y > 2 else 0,
         (3, 0): 3 + (y - 1) if y > 1 else 0,
         (4, 0): 3 + (y - 1) if y > 1 else 0,
         (0, 1): 1 + y,
         (1, 1): 5 + abs(4 - y),
         (2, 1): 4 + (y - 1),
         (3, 1): 5 + (y - 1),
-        (0, 2): 2 + (6 - y) if y < 6 else 0,  # noqa: PLR2004 - as above
+        (0, 2): 2 + (6 - y) if y < 6 else 0,
         (1, 2): 4 + (7 - y),
         (2, 2): 7,
-        (0, 3): 3 + (7 - y) if y < 7 else 0,  # noqa: PLR2004 - as above
+        (0, 3): 3 + (7 - y) if y < 7 else 0,
         (1, 3): 5 + (7 - y),
-        (0, 4): 3 + (7 - y) if y < 7 else 0,  # noqa: PLR2004 - as above
+        (0, 4): 3 + (7 - y) if y < 7 else 0,
     }
     return table.get((white, black), 0)

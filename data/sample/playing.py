@@ -3,13 +3,15 @@
 Everything depends on the plan's number alone, so that games can be played in any order and by several processes.
 """
 
+# ruff: noqa: PLR2004 - habits and odds are numbers, and stand where they count
+
 import math
 from dataclasses import dataclass, field
 
 import chess
 import chess.engine
 import judging
-from world import Plan, Player, dice, opening_positions
+from world import Plan, Player, dice, happens, opening_positions
 
 ENGINE = "/usr/games/stockfish"
 ANALYSIS_NODES = 20_000
@@ -70,7 +72,7 @@ def _finish(plan: Plan, played: Played, engine: chess.engine.SimpleEngine) -> Pl
                 played.opening = {"eco": eco, "name": name, "ply": ply}
     if plan.variant in ("standard", "chess960", "fromPosition"):
         played.division = judging.division(boards)
-    if plan.analysed and len(played.moves) > 12:  # noqa: PLR2004 - the site refuses to analyse the shortest, too
+    if plan.analysed and len(played.moves) > 12:
         played.analysis = _analyse(plan, boards, played.moves, engine)
         played.summary = judging.summary(played.analysis)
     return played
@@ -98,9 +100,7 @@ def _analyse(
 class _Game:
     """One game in progress."""
 
-    def __init__(
-        self, plan: Plan, people: dict[str, Player], engine: chess.engine.SimpleEngine, attempt: int
-    ) -> None:
+    def __init__(self, plan: Plan, people: dict[str, Player], engine: chess.engine.SimpleEngine, attempt: int) -> None:
         self.plan = plan
         self.engine = engine
         self.rng = dice("game", plan.n, attempt)
@@ -109,7 +109,7 @@ class _Game:
         self.played = Played()
         self.initial_cs = (plan.initial_s or 0) * 100
         self.berserk = {
-            color: plan.tournament is not None and plan.ending == "any" and self.rng.random() < 0.12  # noqa: PLR2004
+            color: plan.tournament is not None and plan.ending == "any" and happens(self.rng, 0.12)
             for color in chess.COLORS
         }
         self.left_cs = {c: self.initial_cs // (2 if self.berserk[c] else 1) + 3 for c in chess.COLORS}
@@ -140,7 +140,7 @@ class _Game:
         if self.plan.ending == "noStart":
             self._end("noStart", self.rng.choice(chess.COLORS), "noStart")
             return self.played
-        if self.rng.random() < 0.5:  # noqa: PLR2004 - one half after a single move
+        if happens(self.rng, 0.5):
             self._push(self._book_or_engine(), 0)
         self.played.duration_ms += 15_000
         self._end("aborted", None, "aborted")
@@ -172,9 +172,9 @@ class _Game:
             status = "outoftime" if ending == "flag_draw" else "timeout"
             self.played.duration_ms += clock * 10
             self._end(status, None, ending, 0 if ending == "flag_draw" else clock)
-        elif self.board.is_repetition(3) and best_cp < 60 and ending in ("any", "repetition"):  # noqa: PLR2004 - nearly equal
+        elif self.board.is_repetition(3) and best_cp < 60 and ending in ("any", "repetition"):
             self._end("draw", None, "repetition", clock)
-        elif self.board.halfmove_clock >= 100:  # noqa: PLR2004 - fifty moves
+        elif self.board.halfmove_clock >= 100:
             self._end("draw", None, "fifty", clock)
         elif plies >= LONGEST:
             self._end("draw", None, "agreement", clock)
@@ -188,15 +188,15 @@ class _Game:
         turn, side = self.board.turn, self.sides[self.board.turn]
         threshold = side.resigns_at_cp if side else 900
         self.hopeless[turn] = self.hopeless[turn] + 1 if best_cp < -threshold else 0
-        tired = self.plan.variant in WITHOUT_ENGINE and len(self.played.moves) > 40 and self.rng.random() < 0.02  # noqa: PLR2004
-        return tired or (self.hopeless[turn] > 1 and self.rng.random() < 0.35)  # noqa: PLR2004 - some hope on
+        tired = self.plan.variant in WITHOUT_ENGINE and len(self.played.moves) > 40 and happens(self.rng, 0.02)
+        return tired or (self.hopeless[turn] > 1 and happens(self.rng, 0.35))
 
     def _agrees(self, best_cp: int) -> bool:
         """Offer a draw in a dull position; the offer of the ply before may be accepted."""
         plies = len(self.played.moves)
-        self.quiet = self.quiet + 1 if abs(best_cp) < 35 else 0  # noqa: PLR2004 - dull
-        dull = plies > 60 and self.quiet > 10  # noqa: PLR2004 - dull for long
-        return dull and plies - 1 in self.played.offers and self.rng.random() < 0.4  # noqa: PLR2004 - often refused
+        self.quiet = self.quiet + 1 if abs(best_cp) < 35 else 0
+        dull = plies > 60 and self.quiet > 10
+        return dull and plies - 1 in self.played.offers and happens(self.rng, 0.4)
 
     # -- one move ------------------------------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ class _Game:
             self.played.duration_ms += self.plan.days * DAY_MS
             self._end("outoftime", not turn, "flag")
             return
-        if plies > 60 and self.quiet > 8 and self.rng.random() < 0.12:  # noqa: PLR2004 - dull for long
+        if plies > 60 and self.quiet > 8 and happens(self.rng, 0.12):
             self.played.offers[plies] = chess.COLOR_NAMES[turn]
         self._push(move, think_cs)
         self._over_on_board()
@@ -244,18 +244,18 @@ class _Game:
         """Return how long the move takes, centiseconds, by phase, position, habit and time trouble."""
         plies, turn = len(self.played.moves), self.board.turn
         if self.plan.initial_s is None:
-            hours = self.rng.lognormvariate(math.log(5), 1.1) if self.rng.random() < 0.7 else self.rng.uniform(0.01, 0.5)  # noqa: PLR2004
-            return int(hours * 360_000)
-        if plies < 2:  # noqa: PLR2004 - the clock stands still
+            awake = happens(self.rng, 0.3)
+            return int(360_000 * (self.rng.uniform(0.01, 0.5) if awake else self.rng.lognormvariate(1.6, 1.1)))
+        if plies < 2:
             return 0
         side, left = self.sides[turn], self.left_cs[turn]
         start = self.initial_cs // (2 if self.berserk[turn] else 1)
         base = start / 38 + (0 if self.berserk[turn] else self.plan.increment_s * 80)
-        phase = 0.25 if plies < 10 else 0.7 if plies < 20 else 1.35 if plies < 56 else 0.8  # noqa: PLR2004 - opening, …
+        phase = 0.25 if plies < 10 else 0.7 if plies < 20 else 1.35 if plies < 56 else 0.8
         spent = base * phase * self.rng.lognormvariate(-0.2, 0.75) * (side.pace if side else 0.6)
-        if self.rng.random() < 0.05:  # noqa: PLR2004 - now and then one sinks into thought
+        if happens(self.rng, 0.05):
             spent *= self.rng.uniform(2, 5)
-        if self.board.is_capture(move) and self.rng.random() < 0.4:  # noqa: PLR2004 - recaptures come fast
+        if self.board.is_capture(move) and happens(self.rng, 0.4):
             spent *= 0.4
         if left < start * 0.15:
             spent = min(spent, left * self.rng.uniform(0.03, 0.12))
@@ -285,7 +285,7 @@ class _Game:
         infos = self.engine.analyse(
             self.board,
             chess.engine.Limit(nodes=int(60 * 2 ** ((strength - 800) / 330))),
-            multipv=6 if strength < 1200 else 5 if strength < 1600 else 4 if strength < 2000 else 2,  # noqa: PLR2004
+            multipv=6 if strength < 1200 else 5 if strength < 1600 else 4 if strength < 2000 else 2,
             game=self.key,
             info=chess.engine.INFO_SCORE | chess.engine.INFO_PV,
         )
@@ -314,22 +314,22 @@ class _Game:
         """Prefer good moves the more strongly the stronger the player; sometimes just slip."""
         strength, turn = self._strength(), self.board.turn
         hurried = 0.0 if self.plan.initial_s is None else max(0.0, 1 - self.left_cs[turn] / (self.initial_cs * 0.1 + 1))
-        if self.rng.random() < 0.09 * math.exp(-(strength - 800) / 600) * (1 + 2 * hurried):
+        if happens(self.rng, 0.09 * math.exp(-(strength - 800) / 600) * (1 + 2 * hurried)):
             return self.rng.choice(sorted(self.board.legal_moves, key=chess.Move.uci))
         warmth = 200 * math.exp(-(strength - 800) / 600) * (1 + hurried)
-        best = options[0][1]
-        return self.rng.choices([o[0] for o in options], [math.exp(max(-50, (o[1] - best) / warmth)) for o in options])[0]
+        weights = [math.exp(max(-50, (value - options[0][1]) / warmth)) for _, value in options]
+        return self.rng.choices([move for move, _ in options], weights)[0]
 
     def _steered(self) -> chess.Move | None:
         """Nudge the game towards a planned ending; None where there is nothing to nudge."""
         ending, board = self.plan.ending, self.board
-        if ending not in (*SPARE_TIME, "flag_draw", "timeout_draw") or len(self.played.moves) < 12:  # noqa: PLR2004 - later
+        if ending not in (*SPARE_TIME, "flag_draw", "timeout_draw") or len(self.played.moves) < 12:
             return None
         moves = sorted(board.legal_moves, key=chess.Move.uci)
         chosen: list[chess.Move] = []
         if ending == "repetition":
             chosen = [m for m in moves if self._after(m).is_repetition(2)]
-        elif ending == "fifty" and len(board.piece_map()) < 14:  # noqa: PLR2004 - few enough to shuffle about
+        elif ending == "fifty" and len(board.piece_map()) < 14:
             chosen = [m for m in moves if not board.is_zeroing(m) and not self._after(m).is_checkmate()]
         elif ending == "stalemate":
             chosen = [m for m in moves if self._after(m).is_stalemate()]

@@ -15,6 +15,8 @@ import chess.variant
 SEED = 20240131
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 N_DAYS = 121  # January to April 2024
+N_ARENA_GAMES = 14
+N_REGULARS = 6  # players who play far more than others
 
 # Well-known names of well-known first moves; ECO code, name, moves in SAN.
 OPENINGS = """
@@ -157,6 +159,11 @@ def dice(*key: object) -> random.Random:
     return random.Random(":".join(map(str, (SEED, *key))))
 
 
+def happens(rng: random.Random, probability: float) -> bool:
+    """Return whether something of this probability happens this time."""
+    return rng.random() < probability
+
+
 def speed_of(initial_s: int | None, increment_s: int) -> str:
     """Return the speed by estimated duration, initial + 40 increments (scalachess Speed.scala)."""
     if initial_s is None:
@@ -266,13 +273,13 @@ def players() -> list[Player]:
             Player(
                 name=name,
                 strength=strength or round(min(2100, max(850, rng.gauss(1560, 290)))),
-                activity=6.0 if n < 6 else rng.uniform(0.4, 2.0),
+                activity=6.0 if n < N_REGULARS else rng.uniform(0.4, 2.0),
                 home_hour=rng.uniform(0, 24),
                 pace=rng.uniform(0.75, 1.3),
                 resigns_at_cp=rng.choice((450, 600, 800, 1100, 100_000)),
-                flair=rng.choice(FLAIRS) if rng.random() < 0.25 else None,  # noqa: PLR2004 - a quarter of them
-                patron=rng.random() < 0.12,  # noqa: PLR2004 - as many as one meets
-                newcomer=rng.random() < 0.15,  # noqa: PLR2004 - enough to show provisional ratings
+                flair=rng.choice(FLAIRS) if happens(rng, 0.25) else None,
+                patron=happens(rng, 0.12),
+                newcomer=happens(rng, 0.15),
             )
         )
     return sixty
@@ -343,9 +350,11 @@ class Calendar:
             for eco, name, moves in self.lines
         ]
         moves = self._rng.choices(self.lines, weights)[0][2]
-        return moves if self._rng.random() < 0.8 else moves[: self._rng.randrange(len(moves))]  # noqa: PLR2004 - taste
+        return moves if happens(self._rng, 0.8) else moves[: self._rng.randrange(len(moves))]
 
-    def _add(self, white: str | None, black: str | None, start_ms: int, control: tuple[int | None, int], **more: object) -> None:
+    def _add(
+        self, white: str | None, black: str | None, start_ms: int, control: tuple[int | None, int], **more: object
+    ) -> None:
         standard = more.get("variant", "standard") == "standard"
         self.plans.append(
             Plan(
@@ -359,7 +368,7 @@ class Calendar:
                 **{  # type: ignore[arg-type]  # the keywords are Plan's own, checked when the calendar is drawn
                     "session": self._session(),
                     "book": self._book(white, black) if standard else (),
-                    "analysed": standard and self._rng.random() < 0.2,  # noqa: PLR2004 - the promised share
+                    "analysed": standard and happens(self._rng, 0.2),
                     **more,
                 },
             )
@@ -382,7 +391,7 @@ class Calendar:
         while len(self.plans) < until:
             person, control, session = self._person(), self._control(), self._session()
             start = self._moment(person.home_hour, self._rng.choice(days) if days else None)
-            rated = dump_only or self._rng.random() < 0.93  # noqa: PLR2004 - most play rated
+            rated = dump_only or happens(self._rng, 0.93)
             for _ in range(min(self._rng.randint(1, 9), until - len(self.plans))):
                 source = self._rng.choices(("pool", "lobby", "friend"), (7, 2, 1))[0]
                 self._add(
@@ -401,13 +410,14 @@ class Calendar:
                 control = self._rng.choice(((60, 0), (180, 0), (300, 0), (180, 2)))
                 self._add(*self._pair(person), self._moment(person.home_hour), control, ending=ending, analysed=False)
         for n in range(self._many(24)):
-            self._against(n, {"ai_level": 1 + n % 8, "source": "ai"})
+            self._against(n, source="ai", ai_level=1 + n % 8)
         for n in range(self._many(16)):
-            self._against(n, {"source": self._rng.choice(("friend", "lobby"))})
+            self._against(n, source=self._rng.choice(("friend", "lobby")), analysed=False)
         for _ in range(self._many(12)):  # bots play through the API
             person, bot = self._person(), self._rng.choice(BOTS)
             white, black = self._rng.sample((person.name, bot), 2)
-            self._add(white, black, self._moment(person.home_hour), (180, 2), source="api", rated=self._rng.random() < 0.7)  # noqa: PLR2004 - a mix
+            rated = happens(self._rng, 0.7)
+            self._add(white, black, self._moment(person.home_hour), (180, 2), source="api", rated=rated)
         for _ in range(self._many(6)):
             person = self._person()
             self._add(*self._pair(person), self._moment(person.home_hour), self._control(), no_diff=True)
@@ -415,12 +425,12 @@ class Calendar:
             start = int((FIRST_DAY + timedelta(days=day, minutes=-6)).timestamp() * 1000)
             self._add(*self._pair(), start, (600, 5))
 
-    def _against(self, n: int, more: dict[str, object]) -> None:
+    def _against(self, n: int, **more: object) -> None:
         """A casual game of a person against the computer or an anonymous visitor."""
         person = self._person()
-        sides = (person.name, None) if n % 2 else (None, person.name)
+        white, black = (person.name, None) if n % 2 else (None, person.name)
         control = self._rng.choice(((300, 3), (600, 0), (900, 10)))
-        self._add(*sides, self._moment(person.home_hour), control, rated=False, **more)
+        self._add(white, black, self._moment(person.home_hour), control, rated=False, **more)
 
     def _variants(self) -> None:
         for variant, n in (
@@ -461,11 +471,11 @@ class Calendar:
             arena, control = self._new_id(), ((60, 0), (180, 0), (300, 0), (180, 2))[k % 4]
             opens = self._moment(19, 3 + k * 9 % N_DAYS)
             field_of = self._rng.sample(self.humans, 12)
-            for n in range(14):
+            for n in range(N_ARENA_GAMES):
                 white, black = self._rng.sample(field_of, 2)
                 self._add(
                     white.name, black.name, opens + n * 120_000, control, tournament=arena, source="arena",
-                    ending="noStart" if n == 13 else "any", analysed=n % 5 == 0,
+                    ending="noStart" if n == N_ARENA_GAMES - 1 else "any", analysed=n % 5 == 0,
                 )  # fmt: skip
 
     def _swisses(self) -> None:
