@@ -33,6 +33,9 @@ _TYPES: dict[str, tuple[Callable[[pl.DataType], bool], str]] = {
 }
 _COLUMN = re.compile(rf"({'|'.join(_TYPES)})(_[a-z0-9]+)+")
 
+# What the lake writes beside each row of an analytic.
+_ADDED_BY_THE_LAKE = frozenset({"dt_month", "tm_game_ingested", "val_plugin_version"})
+
 # Words that DuckDB's parser keeps for itself (duckdb_keywords(): reserved, type_function): as a table's name they
 # would have to stand in quotes in every query.
 SQL_WORDS = frozenset(
@@ -162,6 +165,8 @@ def _problems_of_schema(schema: type[pa.DataFrameModel]) -> Iterator[str]:
     if len(columns) == 1:
         yield f"its schema {label} tells nothing about a game; add a column for each result"
     for name, column in columns.items():
+        if name in _ADDED_BY_THE_LAKE:
+            yield f"its column {name!r} is one that the lake adds; leave it out"
         if not _full(_COLUMN, name):
             yield (
                 f"its column {name!r} breaks the convention of names; "

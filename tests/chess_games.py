@@ -12,7 +12,7 @@ from kshift_assets.tables import polars_schema
 from tests.recordings import RECORDINGS
 
 COLUMNS = polars_schema(Games)
-RECORDED = RECORDINGS / "lichess" / "api_games" / "user_megaloblasto.ndjson"
+RECORDED = RECORDINGS / "lichess" / "api_games"
 
 
 def frame(*games: Mapping[str, Any]) -> pl.DataFrame:
@@ -23,9 +23,10 @@ def frame(*games: Mapping[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=COLUMNS)
 
 
-def recorded_documents() -> list[dict[str, Any]]:
-    """Game documents of a real export with clocks, evaluations and openings; read only behind `needs_recordings`."""
-    return [json.loads(line) for line in RECORDED.read_text(encoding="utf-8").splitlines()]
+def recorded_documents(key: str = "id", files: str = "*.ndjson") -> list[dict[str, Any]]:
+    """The game documents of real exports that have `key`, e.g. `clocks`; only for tests with `needs_recordings`."""
+    lines = (line for file in sorted(RECORDED.glob(files)) for line in file.read_text(encoding="utf-8").splitlines())
+    return [document for document in map(json.loads, lines) if key in document]
 
 
 def from_documents(documents: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -41,6 +42,7 @@ def _row(document: Mapping[str, Any]) -> dict[str, Any]:
         "n_plies": plies,
         "val_moves": document["moves"],
         "val_status": document["status"],
+        "val_variant": document["variant"],
         "val_initial_fen": document.get("initialFen"),
         "id_tournament": document.get("tournament"),
         "n_clock_initial_s": clock.get("initial"),
@@ -73,9 +75,10 @@ def _random_game(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "n_plies": plies,
         "val_moves": " ".join(draw(st.lists(_SAN, min_size=plies, max_size=plies))),
-        "val_status": draw(st.none() | st.sampled_from(["mate", "resign", "draw", "outoftime"])),
+        "val_status": draw(st.none() | st.sampled_from(["mate", "resign", "draw", "outoftime", "variantEnd"])),
+        "val_variant": draw(st.sampled_from(["standard", "atomic", "threeCheck"])),
         "val_initial_fen": draw(st.sampled_from([None, "8/8/8/8/8/8/8/Kk6 w - - 0 1", "8/8/8/8/8/8/8/Kk6 b - - 0 1"])),
-        "id_tournament": draw(st.sampled_from([None, "winter17"])),
+        "id_tournament": draw(st.sampled_from([None, "arena001"])),
         "n_clock_initial_s": draw(st.none() | st.sampled_from([0, 15, 60, 300])),
         "n_clock_increment_s": draw(st.none() | st.sampled_from([0, 1, 3])),
         "arr_clock_cs": draw(per_ply(st.integers(0, 40_000))),

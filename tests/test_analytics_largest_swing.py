@@ -1,6 +1,7 @@
 """largest_swing, against examples by hand and against a plain reckoning of the recorded analyses."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -91,21 +92,16 @@ def test_a_game_without_an_evaluated_move_has_no_swing() -> None:
 
 @needs_recordings
 def test_real_analyses_give_what_a_plain_reckoning_gives() -> None:
-    documents = recorded_documents()
+    documents = recorded_documents("analysis")
+    assert len(documents) > 60
     results = plugin.run(from_documents(documents))
-    analysed = 0
     for document, row in zip(documents, results.iter_rows(named=True), strict=True):
-        if "analysis" not in document:
-            assert row["n_swing_ply"] is None
-            continue
-        analysed += 1
         ply, before, after, change = reckoned(document["analysis"])
         assert row["n_swing_ply"] == ply
         assert row["val_swing_san"] == document["moves"].split()[ply - 1]
         assert row["val_swing_colour"] == ("black", "white")[ply % 2]
         assert (row["val_eval_before_cp"], row["val_eval_after_cp"]) == (before, after)
         assert row["val_swing_win_pct"] == pytest.approx(change)
-    assert analysed == 50
 
 
 def reckoned(analysis: list[dict[str, Any]]) -> tuple[int, int, int, float]:
@@ -120,7 +116,7 @@ def reckoned(analysis: list[dict[str, Any]]) -> tuple[int, int, int, float]:
         return 100 / (1 + math.exp(-0.00368208 * value))
 
     series = [15, *map(cp, analysis)]
-    swings = [(win(after) - win(before), before, after) for before, after in zip(series, series[1:], strict=False)]
+    swings = [(win(after) - win(before), before, after) for before, after in pairwise(series)]
     ply = max(range(len(swings)), key=lambda place: (abs(swings[place][0]), -place))
     change, before, after = swings[ply]
     return ply + 1, before, after, change

@@ -1,8 +1,10 @@
 """move_count, against counts by hand and against python-chess on real games."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import chess
+import chess.variant
 import pytest
 
 from plugins.chess.move_count import plugin
@@ -53,32 +55,47 @@ def test_a_game_without_moves_has_zeroes() -> None:
     assert (row["ind_castled_white"], row["ind_castled_black"]) == (False, False)
 
 
+@pytest.mark.parametrize(("variant", "checks"), [("atomic", 1), ("threeCheck", 2)])
+def test_a_win_by_the_rule_of_a_variant_is_no_check_unless_it_is_the_third(variant: str, checks: int) -> None:
+    row = counts("Qxf7+ Kd8 Qxf8#", val_variant=variant, val_status="variantEnd")
+    assert row["n_checks_white"] == checks
+
+
 @needs_recordings
-def test_real_games_give_what_python_chess_counts() -> None:
-    documents = [document for document in recorded_documents() if document["variant"] == "standard"]
-    assert len(documents) == 235
+@pytest.mark.parametrize(("key", "files"), [("opening", "user_*.ndjson"), ("id", "odd_*.ndjson")])
+def test_real_games_give_what_python_chess_counts(key: str, files: str) -> None:
+    documents = recorded_documents(key, files)
+    assert len(documents) > 50
     results = plugin.run(from_documents(documents))
-    assert [counted(document["moves"]) for document in documents] == results.drop("id_game").rows()
+    assert [counted(document) for document in documents] == results.drop("id_game").rows()
 
 
-def counted(moves: str) -> tuple[Any, ...]:
+def counted(document: Mapping[str, Any]) -> tuple[Any, ...]:
     """The same columns, from boards."""
-    board = chess.Board()
-    n = {(event, colour): 0 for event in ("moves", "captures", "checks", "castlings") for colour in chess.COLORS}
-    for san in moves.split():
+    board = board_of(document)
+    white, black = chess.WHITE, chess.BLACK
+    n = {(event, colour): 0 for event in ("moves", "captures", "checks", "castlings") for colour in (white, black)}
+    for san in document["moves"].split():
         colour, move = board.turn, board.parse_san(san)
         n["moves", colour] += 1
         n["captures", colour] += board.is_capture(move)
         n["checks", colour] += board.gives_check(move)
         n["castlings", colour] += board.is_castling(move)
         board.push(move)
-    white, black = chess.WHITE, chess.BLACK
     return (
-        board.ply(),
+        len(board.move_stack),
         *(n[event, colour] for event in ("moves", "captures", "checks") for colour in (white, black)),
         n["castlings", white] > 0,
         n["castlings", black] > 0,
     )
+
+
+def board_of(document: Mapping[str, Any]) -> chess.Board:
+    variant, start = document["variant"], document.get("initialFen")
+    if variant in {"standard", "fromPosition", "chess960"}:
+        return chess.Board(start or chess.STARTING_FEN, chess960=variant == "chess960")
+    kind = chess.variant.find_variant(variant)
+    return kind(start) if start else kind()
 
 
 @pytest.mark.parametrize("drop", ["N@f3", "@e4"])

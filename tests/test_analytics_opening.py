@@ -37,13 +37,9 @@ def test_what_is_unknown_stays_unknown() -> None:
 
 @needs_recordings
 def test_the_parts_of_real_names_make_up_the_names_again() -> None:
-    documents = recorded_documents()
-    results = plugin.run(from_documents(documents))
-    named = 0
-    for document, row in zip(documents, results.iter_rows(named=True), strict=True):
-        if "opening" in document:
-            family, colon, variation = document["opening"]["name"].partition(": ")
-            assert (row["val_opening_family"], row["val_opening_variation"]) == (family, variation if colon else None)
-            assert row["val_eco_volume"] + row["val_eco"][1:] == document["opening"]["eco"]
-            named += 1
-    assert named > 200
+    documents = recorded_documents("opening")
+    assert len(documents) > 200
+    for document, row in zip(documents, plugin.run(from_documents(documents)).iter_rows(named=True), strict=True):
+        family, colon, variation = document["opening"]["name"].partition(": ")
+        assert (row["val_opening_family"], row["val_opening_variation"]) == (family, variation if colon else None)
+        assert row["val_eco_volume"] + row["val_eco"][1:] == document["opening"]["eco"]

@@ -10,6 +10,8 @@ import polars as pl
 import pydantic
 import pytest
 
+from kshift_assets.chess.analytics import stored_model
+from kshift_assets.tables import polars_schema
 from plugins import Plugin, PluginError
 from plugins.contract import SQL_WORDS
 
@@ -120,6 +122,7 @@ def test_results_that_break_the_contract_are_refused(compute: Any, remedy: str) 
         ({"schema": model(id_game=ID, dt_x=(int, pa.Field(description="x")))}, "'dt_x' has the type Int64"),
         ({"schema": model(id_game=ID, arr_x=(int, pa.Field(description="x")))}, "'arr_x' has the type Int64"),
         ({"schema": model(id_game=ID, val_x=(list[int], pa.Field(description="x")))}, "'val_x' has the type List"),
+        ({"schema": model(id_game=ID, dt_month=(str, pa.Field(description="x")))}, "'dt_month' is one that the lake"),
         ({"reads": ["id_game"]}, "not a tuple of column names"),
         ({"reads": "id_game"}, "not a tuple of column names"),
         ({"reads": ("val_moves",)}, "add 'id_game' to reads"),
@@ -156,6 +159,14 @@ def test_a_broken_plugin_is_refused_with_its_remedy(changes: dict[str, Any], rem
 )
 def test_a_column_of_every_kind_is_accepted(column: dict[str, Any]) -> None:
     assert list(sound(schema=model(id_game=ID, **column)).columns) == ["id_game", *column]
+
+
+def test_the_columns_that_the_lake_adds_are_those_that_no_plugin_may_have() -> None:
+    added = set(polars_schema(stored_model(sound()))) - set(sound().columns)
+    for name in added:
+        with pytest.raises(PluginError, match="is one that the lake adds; leave it out"):
+            sound(schema=model(id_game=ID, **{name: (str, pa.Field(description="x"))}))
+    assert added >= {"dt_month", "val_plugin_version"}
 
 
 def test_a_column_that_the_games_do_not_have_is_refused() -> None:

@@ -23,25 +23,32 @@ class MoveCount(pa.DataFrameModel):
 
 
 def compute(games: pl.DataFrame) -> pl.DataFrame:
-    """Counts by side; all null where the moves are unknown."""
+    """Counts by side; all null where the moves are unknown.
+
+    SAN marks a check with `+` and the move that wins with `#`. That is mate, and so a check, unless the game was won by
+    a rule of its variant (kings exploded, pieces given away); the third check of threeCheck is one all the same.
+    """
     half = (pl.col("n_plies") // 2).cast(pl.Int16)
     rest = pl.col("n_plies") - half
     moves = {
         colour: sans.list.join(" ").alias(colour)
         for colour, sans in by_colour(pl.col("val_moves").str.split(" ")).items()
     }
+    by_rule = (pl.col("val_status") == "variantEnd") & (pl.col("val_variant") != "threeCheck")
+    n_checks_a_win = 1 - by_rule.fill_null(value=False).cast(pl.Int16)
     return games.with_columns(**moves).select(
         "id_game",
         "n_plies",
         pl.when(BLACK_STARTS).then(half).otherwise(rest).alias("n_moves_white"),
         pl.when(BLACK_STARTS).then(rest).otherwise(half).alias("n_moves_black"),
-        *(
-            pl.col(colour).str.count_matches(pattern).cast(pl.Int16).alias(f"n_{event}_{colour}")
-            for event, pattern in (("captures", "x"), ("checks", "[+#]"))
-            for colour in moves
-        ),
+        *(_count(colour, "x").alias(f"n_captures_{colour}") for colour in moves),
+        *((_count(colour, "+") + n_checks_a_win * _count(colour, "#")).alias(f"n_checks_{colour}") for colour in moves),
         *(pl.col(colour).str.contains("O-O", literal=True).alias(f"ind_castled_{colour}") for colour in moves),
     )
+
+
+def _count(column: str, sign: str) -> pl.Expr:
+    return pl.col(column).str.count_matches(sign, literal=True).cast(pl.Int16)
 
 
 plugin = Plugin(
@@ -49,6 +56,6 @@ plugin = Plugin(
     version="1",
     description="How many moves each side made, and how many of them were captures, checks and castling.",
     schema=MoveCount,
-    reads=("id_game", "n_plies", "val_moves", "val_initial_fen"),
+    reads=("id_game", "n_plies", "val_moves", "val_status", "val_variant", "val_initial_fen"),
     compute=compute,
 )
