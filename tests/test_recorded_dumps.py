@@ -87,7 +87,7 @@ def squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-def ply(row: Row, column: str, number: int) -> Any:  # noqa: ANN401  # lists of three types
+def ply(row: Row, column: str, number: int) -> Any:  # lists of three types
     if row[column] is None:
         return None
     assert len(row[column]) == row["n_plies"]

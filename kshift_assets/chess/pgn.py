@@ -145,9 +145,9 @@ class _Pieces:
         scanner = Scanner(text)
         for game in scanner.games():
             yield _row(game)
-        if scanner.is_open and not is_last:
-            self._carry = scanner.rest.strip("\r\n\ufeff")
-            self._carry += "\n" if self._carry else ""
+        # Tags right before an [Event line are that game's; after a blank line they would be a game without moves.
+        if scanner.is_open and not is_last and not text.removesuffix("\r").endswith("\n"):
+            self._carry = f"{scanner.rest}\n"
         else:
             for game in scanner.last():
                 yield _row(game)

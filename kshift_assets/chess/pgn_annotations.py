@@ -12,7 +12,7 @@ _INT32 = 2**31 - 1
 _INT16 = 2**15 - 1
 _CLOCK = re.compile(r"\[%clk\s+(\d{1,9}):(\d{1,9}):(\d{1,9})(?:\.(\d{0,20}))?\s*\]")
 _EVAL = re.compile(r"\[%eval\s+(?:#([+-]?\d{1,9})|([+-]?)(\d{0,9})(?:\.(\d{0,20}))?)(,\d+)?\s*\]")
-_DRAW_OFFER = re.compile(r"\s*(white|black) offers draw\.?\s*", re.IGNORECASE)
+_DRAW_OFFER = re.compile(r"\s*(white|black)\s+offers\s+draw\.?\s*", re.IGNORECASE)
 
 
 class Memo(dict[str, int | None]):
