@@ -11,7 +11,5 @@ MOVES_OF_A_GAME = 40
 def speed(initial_s: pl.Expr, increment_s: pl.Expr) -> pl.Expr:
     """Speed of a clock, both numbers in seconds; null without a clock."""
     estimate = initial_s.cast(pl.Int64) + MOVES_OF_A_GAME * increment_s.cast(pl.Int64)
-    named = pl.when(estimate.is_null()).then(None)
-    for name, longest in LONGEST_S.items():
-        named = named.when(estimate <= longest).then(pl.lit(name))
-    return named.otherwise(pl.lit("correspondence"))
+    named = (pl.when(estimate <= longest).then(pl.lit(name)) for name, longest in LONGEST_S.items())
+    return pl.coalesce(*named, pl.when(estimate.is_not_null()).then(pl.lit("correspondence")))
