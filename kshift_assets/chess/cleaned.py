@@ -24,7 +24,8 @@ from kshift_assets.reporting import (
 from kshift_assets.tables import polars_schema, summary
 from resources.lake import Lake
 
-# A share of rejected games above the first is worth a look, above the second the source itself is broken.
+# A share of rejected games above the first is worth a look, above the second the source itself is broken: these are
+# two checks, since a blocking check that fails stops what follows even where it only warns.
 REJECTED_WARNING, REJECTED_FAILURE = 0.01, 0.5
 SMALL_MONTH = 20
 
@@ -53,9 +54,10 @@ SMALL_MONTH = 20
         check(GAMES, "row_counts", "Rows of the sources = games + rejected rows + older versions and repetitions."),
         check(
             GAMES,
-            "rejected_share",
-            f"Under {REJECTED_WARNING:.0%} of the games are rejected; above {REJECTED_FAILURE:.0%} nothing is written.",
+            "mostly_accepted",
+            f"At most {REJECTED_FAILURE:.0%} of the games are rejected, else nothing is written.",
         ),
+        check(GAMES, "rejected_share", f"At most {REJECTED_WARNING:.0%} of the games are rejected.", blocking=False),
         schema_check(REJECTED_GAMES),
     ],
 )
@@ -75,8 +77,8 @@ def clean_games(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[Repor
         for good, bad in clean_month(players, dumps, tally):
             bad_rows.append(bad)
             yield good
-        for finding in (row_counts(tally), rejected_share(tally)):
-            if not finding.passed and finding.severity == dg.AssetCheckSeverity.ERROR:
+        for finding in (row_counts(tally), mostly_accepted(tally)):
+            if not finding.passed:
                 raise AuditFailed(finding)
 
     try:
@@ -87,13 +89,8 @@ def clean_games(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[Repor
     except AuditFailed as failed:
         yield from refuse(GAMES.key, failed.finding)
         return
-    yield from report(
-        context,
-        GAMES.key,
-        written.n_rows,
-        [*audit.findings(), row_counts(tally), rejected_share(tally)],
-        dict(vars(tally)),
-    )
+    findings = [*audit.findings(), row_counts(tally), mostly_accepted(tally), rejected_share(tally)]
+    yield from report(context, GAMES.key, written.n_rows, findings, vars(tally))
     yield from report(context, REJECTED_GAMES.key, rejected.n_rows, rejected.findings())
 
 
@@ -103,16 +100,23 @@ def row_counts(tally: Tally) -> Finding:
     return Finding("row_counts", passed=not tally.n_lost, metadata=dict(vars(tally)), text=text)
 
 
+def mostly_accepted(tally: Tally) -> Finding:
+    """Whether the source as a whole can be believed; a month of few games always is."""
+    total = tally.n_games + tally.n_rejected
+    passed = tally.n_rejected <= REJECTED_FAILURE * total or total < SMALL_MONTH
+    text = "" if passed else f"{tally.n_rejected} of {total} games would be rejected: the source itself is broken"
+    return Finding("mostly_accepted", passed=passed, metadata={"rejected": tally.n_rejected, "games": total}, text=text)
+
+
 def rejected_share(tally: Tally) -> Finding:
-    """How many of the games were rejected: above a little a warning, above half a failure, except in tiny months."""
+    """How many of the games were rejected, with a warning above a little."""
     total = tally.n_games + tally.n_rejected
     share = tally.n_rejected / total if total else 0.0
-    failed = share > REJECTED_FAILURE and total >= SMALL_MONTH
     text = f"{tally.n_rejected} of {total} games were rejected ({share:.1%})" if share > REJECTED_WARNING else ""
     return Finding(
         "rejected_share",
         passed=share <= REJECTED_WARNING,
-        metadata={"share": share, "rejected": tally.n_rejected, "games": tally.n_games},
+        metadata={"share": share, "rejected": tally.n_rejected, "games": total},
         text=text,
-        severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.WARN,
     )

@@ -139,7 +139,7 @@ def mart_asset(mart: Mart, freshness: dg.FreshnessPolicy, data_age: timedelta) -
                 )
 
             def frames() -> Iterator[pl.DataFrame]:
-                for batch in connection.execute(mart.sql).to_arrow_reader(100_000):
+                for batch in connection.sql(mart.sql).to_arrow_reader(100_000):
                     yield pl.DataFrame(pl.from_arrow(batch)).cast(schema)
 
             expected, newest = connection.execute(
