@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, Strict, ValidationError
 
 from resources.redaction import excerpt
 from resources.source_errors import SourceError
@@ -158,18 +158,22 @@ class Users(RootModel[list[User]]):
     """Users, in the order asked for; unknown ones are missing."""
 
 
+Point = Annotated[
+    tuple[
+        Annotated[int, Field(ge=2010, le=2099)],
+        Annotated[int, Field(ge=0, le=11)],
+        Annotated[int, Field(ge=1, le=31)],
+        int,
+    ],
+    Strict(strict=False),  # JSON has lists only; the numbers in it stay strict
+]
+
+
 class RatingPoints(_Contract):
     """History of one rating."""
 
     name: Text = Field(description="Category as displayed, e.g. `Blitz`")
-    points: list[
-        tuple[
-            Annotated[int, Field(ge=2010, le=2099)],
-            Annotated[int, Field(ge=0, le=11)],
-            Annotated[int, Field(ge=1, le=31)],
-            int,
-        ]
-    ] = Field(description="Year, month from 0, day, rating; at most one a day")
+    points: list[Point] = Field(description="Year, month from 0, day, rating; at most one a day")
 
 
 class RatingHistory(RootModel[list[RatingPoints]]):

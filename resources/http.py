@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -61,7 +62,7 @@ class PoliteClient:
     is left alone until the breaker's pause is over, then probed once.
     """
 
-    def __init__(  # noqa: PLR0913  # each is one property of the host or of us
+    def __init__(  # each is one property of the host or of us
         self,
         url: str,
         *,
@@ -108,7 +109,7 @@ class PoliteClient:
         raise AssertionError("stamina tries at least once")
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connection back; happens by itself when nobody holds the client any more."""
         if self._client is not None and self._owner == os.getpid():
             self._client.close()
         self._client = None
@@ -160,9 +161,7 @@ class PoliteClient:
         try:
             with self._sent(request) as raw:
                 response = Response(raw, self._named(request), self.limits, self.clock, (id_fetch, started))
-                if response.status not in request.ok:
-                    raise self._unwanted(request, response)
-                return read(response)
+                return self._read(request, response, read)
         except httpx.TransportError as error:
             how = "took too long to answer" if isinstance(error, httpx.TimeoutException) else "could not be reached"
             failure = NoConnection(f"{self._named(request)}: the host {how} ({self._clean(str(error))})")
@@ -219,7 +218,13 @@ class PoliteClient:
                 transport=self._transport,
             )
             self._owner = os.getpid()
+            weakref.finalize(self, self._client.close)
         return self._client
+
+    def _read(self, request: Request, response: Response, read: Callable[[Response], T]) -> T:
+        if response.status not in request.ok:
+            raise self._unwanted(request, response)
+        return read(response)
 
     def _unwanted(self, request: Request, response: Response) -> Exception:
         if response.status in REDIRECTS:

@@ -189,6 +189,11 @@ class Lichess(dg.ConfigurableResource["Lichess"]):
         request = Request(f"/api/user/{name}/rating-history", headers=JSON)
         return self._ask(request, lambda response: _rating_history(response, name))
 
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  # Dagster calls it so
+        """Give the connection back when a run ends."""
+        if self._client is not None:
+            self._client.close()
+
     @property
     def state_folder(self) -> Path:
         """Folder of locks, quiet times and breakers."""

@@ -60,12 +60,13 @@ def month_of(milliseconds: int) -> str:
 
 def day(text: str) -> date:
     """A date, `2024-05-31`."""
+    wrong = f"{text[:40]!r} is not a date: write it as 2024-05-31"
+    if not _DATE.fullmatch(text):
+        raise UserError(wrong)
     try:
-        if not _DATE.fullmatch(text):
-            raise ValueError(text)
         found = date.fromisoformat(text)
     except ValueError as error:
-        raise UserError(f"{text[:40]!r} is not a date: write it as 2024-05-31") from error
+        raise UserError(wrong) from error
     if not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise UserError(f"{text} lies outside the years {FIRST_YEAR} to {LAST_YEAR}: no game was played then")
     return found

@@ -27,7 +27,7 @@ from serving.replay_world import World
 LOOPBACK = "127.0.0.1"
 LONGEST_HEAD = 65_536
 LONGEST_BODY = 1 << 20
-SEND_BUFFER = 16_384
+SEND_BUFFER = 65_536
 STALL_SECONDS = 3_600.0
 ESTABLISHED = 1  # TCP_ESTABLISHED, first in the kernel's list of states
 RESETTING = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: closing sends a reset
@@ -49,13 +49,10 @@ class ReplayServer:
         self._listener = socket.create_server((LOOPBACK, port))
         # Small, so that an answer counts as sent only once its client has taken most of it.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self.url = f"http://{LOOPBACK}:{self._listener.getsockname()[1]}"
         self._loop = asyncio.new_event_loop()
+        self._is_serving = threading.Event()
         self._thread = threading.Thread(target=self.serve, daemon=True)
-
-    @property
-    def url(self) -> str:
-        """The server's address."""
-        return f"http://{LOOPBACK}:{self._listener.getsockname()[1]}"
 
     @property
     def ledger(self) -> Ledger:
@@ -70,6 +67,7 @@ class ReplayServer:
     def __enter__(self) -> Self:
         """Start serving in a thread."""
         self._thread.start()
+        self._is_serving.wait()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,6 +80,7 @@ class ReplayServer:
         asyncio.set_event_loop(self._loop)
         start = asyncio.start_server(self._talk, sock=self._listener, limit=LONGEST_HEAD)
         server = self._loop.run_until_complete(start)
+        self._loop.call_soon(self._is_serving.set)
         try:
             self._loop.run_forever()
         finally:

@@ -9,7 +9,20 @@ from resources.errors import UserError
 
 HOSTILE = [
     *("", "a", "x" * 31, "../../etc/passwd", "..%2f", "a/b", "C:", "a'--", "*", "a b", "a\n", "\na", "a\x00b"),
-    *("Ünal", "\u0430lice", "İstanbul", "\u212aing", "ﬁsher", "a\u2028b", "-ab", "ab_", "a%b", "a?b", "a#b", "é" * 5),
+    *(
+        "\u00dcnal",
+        "\u0430lice",
+        "\u0130stanbul",
+        "\u212aing",
+        "\ufb01sher",
+        "a\u2028b",
+        "-ab",
+        "ab_",
+        "a%b",
+        "a?b",
+        "a#b",
+        "é" * 5,
+    ),
     "__HIVE_DEFAULT_PARTITION__",
 ]
 
@@ -21,7 +34,7 @@ def test_what_is_no_user_name_is_refused_with_a_sentence(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "known"), [("DrNykterstein", "drnykterstein"), ("a_-b", "a_-b"), ("42", "42"), ("x" * 30, "x" * 30)]
+    ("typed", "known"), [("AliceTheThird", "alicethethird"), ("a_-b", "a_-b"), ("42", "42"), ("x" * 30, "x" * 30)]
 )
 def test_a_user_name_becomes_its_id(typed: str, known: str) -> None:
     assert names.user_id(typed) == known
@@ -39,7 +52,19 @@ def test_a_user_name_that_is_let_in_holds_nothing_a_path_or_query_could_misread(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2024", "2024-13", "2024-00", "2024-1", "24-01", "2024-05\n", "../..", "1999-05", "٢٠٢٤-٠٥"]
+    "text",
+    [
+        "",
+        "2024",
+        "2024-13",
+        "2024-00",
+        "2024-1",
+        "24-01",
+        "2024-05\n",
+        "../..",
+        "1999-05",
+        "\u0662\u0660\u0662\u0664-\u0660\u0665",
+    ],
 )
 def test_what_is_no_month_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is not a month: write it as 2024-05"):
@@ -83,7 +108,7 @@ def test_what_is_no_date_is_refused(text: str) -> None:
         True,
         None,
         "",
-        "１７０９２５１２０００００",
+        "\uff11709251200000",
     ],
 )
 def test_a_time_that_is_not_in_milliseconds_is_refused(value: object) -> None:
@@ -101,7 +126,7 @@ def test_a_window_that_ends_before_it_begins_is_refused(until: int) -> None:
         names.window(1709251200000, until)
 
 
-@pytest.mark.parametrize("value", [0, 301, -5, 2.0, "7.5", "١٢", "0x10", False, "9" * 5000])
+@pytest.mark.parametrize("value", [0, 301, -5, 2.0, "7.5", "\u0661\u0662", "0x10", False, "9" * 5000])
 def test_a_number_outside_its_bounds_is_refused(value: object) -> None:
     with pytest.raises(UserError, match="the number of games must be a whole number from 1 to 300"):
         names.whole_number(value, "the number of games", 1, 300)
