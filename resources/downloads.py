@@ -19,7 +19,6 @@ from filelock import FileLock
 from resources.exchange import retry_after_seconds
 from resources.source_errors import NotThere, SourceError, StreamBroken, TooManyRequests, TransientError, error_for
 
-CHUNK_BYTES = 1 << 20
 MAX_LIST_BYTES = 4 << 20
 """Largest list of checksums that is read; Lichess's has 20 KB."""
 ATTEMPTS = 6
@@ -114,7 +113,7 @@ class Download:
             raise _error_for(response)
         self._check_room(n_bytes, here)
         with self._part.open("ab") as part:
-            for chunk in response.iter_raw(CHUNK_BYTES):
+            for chunk in response.iter_raw():  # with a chunk size, httpx would throw away what a break leaves unfilled
                 part.write(chunk)
                 here += len(chunk)
                 progress(self._target.name, here, n_bytes)

@@ -7,14 +7,17 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import chess
 import chess.pgn
 import polars as pl
 import pytest
+import zstandard
 
 from kshift_assets.chess.pgn import read_games
+from resources.dumps import DumpDamaged, Dumps
 from tests.recordings import RECORDINGS, needs_recordings
 
 pytestmark = needs_recordings
@@ -152,7 +155,7 @@ def report(record: Callable[[str, object], None], name: str, rows: list[Row]) ->
     reasons = Counter(row["val_error"] for row in rows if row["val_error"])
     plies = sum(row["n_plies"] or 0 for row in rows)
     record(name, {"games": len(rows), "plies": plies, "rejected": dict(reasons)})
-    print(f"\n{name}: {len(rows)} games, {plies} plies, rejected: {dict(reasons) or 'none'}")
+    print(f"\n{name}: {len(rows)} games, {plies} plies, rejected: {dict(reasons) or 'none'}")  # noqa: T201  # what was compared is the test's report
 
 
 @pytest.mark.parametrize("name", EXPORTS)
@@ -223,12 +226,38 @@ def test_a_dump_cut_anywhere_keeps_every_game_before_the_cut() -> None:
     data = content(EXPORTS[1])
     whole = our_reading(data)
     borders = [found.start() + 1 for found in re.finditer(rb"\n\[Event ", data)]
-    for cut in range(1000, len(data), 31_013):
+    for cut in range(1000, len(data), 97_013):
         rows = our_reading(data[:cut])
         n_before = sum(border <= cut for border in borders)
         assert rows[:n_before] == whole[:n_before]
         assert len(rows) <= n_before + 1
         text = "".join(row["val_text"] or "" for row in rows[n_before:])
-        begin = ([0] + borders)[n_before]
+        begin = [0, *borders][n_before]
         is_whole = rows[n_before:] == whole[n_before : n_before + 1]
         assert is_whole or text == data[begin:cut].decode(errors="ignore").strip("\n")
+
+
+def collect(frames: Iterator[pl.DataFrame], into: list[Row]) -> None:
+    for frame in frames:
+        into.extend(frame.iter_rows(named=True))
+
+
+def test_a_packed_dump_gives_all_its_games_and_a_cut_one_those_before_the_cut(tmp_path: Path) -> None:
+    data = content(EXPORTS[1])
+    whole = our_reading(data)
+    packed = b"".join(zstandard.compress(data[at : at + 100_000]) for at in range(0, len(data), 100_000))
+    path = tmp_path / "lichess_db_standard_rated_2025-05.pgn.zst"
+    dumps = Dumps(folder=str(tmp_path))
+
+    path.write_bytes(packed)
+    (file,) = dumps.find("2025-05")
+    assert [row for frame in read_games(dumps.chunks(file)) for row in frame.iter_rows(named=True)] == whole
+
+    path.write_bytes(packed[: len(packed) // 2])
+    (file,) = dumps.find("2025-05")
+    rows: list[Row] = []
+    with pytest.raises(DumpDamaged, match="cut off in the middle of a frame"):
+        collect(read_games(dumps.chunks(file)), rows)
+    assert len(rows) > 150
+    assert rows[:-1] == whole[: len(rows) - 1]
+    assert rows[-1]["val_error"].endswith("; the file is damaged here")
