@@ -1,28 +1,27 @@
 """The lake: Delta tables of Parquet files. The only code that writes them, and that knows where they lie."""
 
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from queue import Full, Queue
-from threading import Event
-from typing import Any
 from urllib.parse import unquote
 
 import dagster as dg
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import stamina
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from pydantic import PrivateAttr
+
+from resources.durability import make_folder, surely_durable, sync, sync_commits
+from resources.errors import UserError
+from resources.frame_stream import FrameStream, arrow_schema
 
 MONTH = "dt_month"
 COMMIT_ATTEMPTS = 20
-ZSTD = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=100_000)
+WHOLE = "kshift.whole"
 
 Frames = Callable[[], Iterable[pl.DataFrame]]
 
@@ -52,10 +51,12 @@ class Lake(dg.ConfigurableResource["Lake"]):
     """Tables under one root, a folder or s3://…; a table is named `schema.table` and may be split by month.
 
     Every commit is durable when the call returns: its files, its log entry and their folders are synced, since
-    Delta itself never does that and a power cut would take an acknowledged commit with it.
+    Delta itself never does that and a power cut would take an acknowledged commit with it. A column that the code
+    has and the table has not is added by the next commit; rows from before read as null.
     """
 
     uri: str
+    _durable: dict[str, int] = PrivateAttr(default_factory=dict)  # table → the version up to which all is on the disk
 
     def overwrite(
         self,
@@ -71,18 +72,20 @@ class Lake(dg.ConfigurableResource["Lake"]):
         at a time. If making them raises, nothing is committed and that exception comes out. `note` is kept with the
         commit, see `note_of`.
         """
-        predicate = f"{MONTH} = '{month}'" if month else None
+        texts = {f"kshift.{key}": value for key, value in ((note or {}) | {"month": month or ""}).items()}
 
         def write(target: DeltaTable) -> int:
-            stream = _Stream(frames(), schema)
+            stream = FrameStream(frames(), schema)
             stream.write(
                 target,
                 mode="overwrite",
-                predicate=predicate,
+                predicate=f"{MONTH} = '{month}'" if month else None,
+                schema_mode=_schema_mode(table, target, schema, is_whole=month is None),
                 commit_properties=CommitProperties(
-                    custom_metadata={
-                        f"kshift.{key}": value for key, value in ((note or {}) | {"month": month or ""}).items()
-                    }
+                    custom_metadata=texts,
+                    # delta-rs lets two overwrites of a whole table both succeed, which leaves the rows of both; two
+                    # commits that move the same cursor exclude each other.
+                    app_transactions=None if month else [Transaction(WHOLE, target.version() + 1)],
                 ),
             )
             return stream.n_rows
@@ -99,8 +102,13 @@ class Lake(dg.ConfigurableResource["Lake"]):
         def write(target: DeltaTable) -> int:
             if cursor and target.transaction_version(cursor.name) != cursor.old:
                 raise CursorMoved(f"{table}: the cursor {cursor.name} is no longer at {cursor.old}")
-            stream = _Stream([frame], schema)
-            stream.write(target, mode="append", commit_properties=CommitProperties(app_transactions=moves))
+            stream = FrameStream([frame], schema)
+            stream.write(
+                target,
+                mode="append",
+                schema_mode=_schema_mode(table, target, schema, is_whole=False),
+                commit_properties=CommitProperties(app_transactions=moves),
+            )
             return stream.n_rows
 
         return self._commit(table, schema, write)
@@ -186,9 +194,9 @@ class Lake(dg.ConfigurableResource["Lake"]):
         actions = pa.table(delta.get_add_actions(flatten=True))
         if months is not None:
             wanted = pa.array([months] if isinstance(months, str) else list(months), pa.string())
-            mask = pa.compute.is_in(actions[f"partition.{MONTH}"].cast(pa.string()), value_set=wanted)
+            mask = pc.is_in(actions[f"partition.{MONTH}"].cast(pa.string()), value_set=wanted)
             actions = actions.filter(mask)
-        return int(pa.compute.sum(actions["num_records"]).as_py() or 0)
+        return int(pc.sum(actions["num_records"]).as_py() or 0)
 
     def note_of(self, table: str, month: str) -> dict[str, str]:
         """The note of the newest overwrite of that month, of those that the log still has."""
@@ -222,13 +230,15 @@ class Lake(dg.ConfigurableResource["Lake"]):
         ):
             with attempt:
                 target = self._open(table) or self._create(table, schema)
-                before = target.version()
+                already = self._durable_version(table, target)
                 n_rows = write(target)
-                self._make_durable(table, range(before + 1, target.version() + 1))
+                self._make_durable(table, target, already)
         return Written(target.version(), n_rows)
 
     def _create(self, table: str, schema: pl.Schema) -> DeltaTable:
         path = self.path(table)
+        if self._is_local:
+            make_folder(Path(path).parent)
         try:
             DeltaTable.create(
                 path,
@@ -239,90 +249,59 @@ class Lake(dg.ConfigurableResource["Lake"]):
         except DeltaError:
             if self._open(table) is None:  # else another process has just made it
                 raise
-        self._make_durable(table, range(1))
         return DeltaTable(path)
 
-    def _make_durable(self, table: str, versions: range) -> None:
-        if "://" in self.uri:
-            return  # an object store answers only when the object is durable
-        root = Path(self.path(table))
-        log = root / "_delta_log"
-        folders = {log, root, root.parent, Path(self.uri)}
-        for version in versions:
-            entry = log / f"{version:020d}.json"
-            for line in entry.read_bytes().splitlines():
-                if added := json.loads(line).get("add"):
-                    file = root / unquote(added["path"])
-                    _sync(file)
-                    folders.add(file.parent)
-            _sync(entry)
-        for extra in (log / "_last_checkpoint", *log.glob(f"{versions.stop - 1:020d}.checkpoint*.parquet")):
-            if extra.exists():
-                _sync(extra)
-        for folder in folders:
-            _sync(folder)
+    @property
+    def _is_local(self) -> bool:
+        return "://" not in self.uri  # an object store answers only when the object is durable
 
+    def _durable_version(self, table: str, target: DeltaTable) -> int:
+        """What this process knows to be on the disk; of what it has not synced itself it knows little."""
+        if not self._is_local:
+            return target.version()
+        return self._durable.get(str(target.metadata().id), surely_durable(Path(self.path(table))))
 
-class _Stream:
-    """Frames on their way into a commit: cast to the schema, counted, made in the caller's thread.
-
-    delta-rs pulls a stream from inside its own runtime, where no other table can be opened: so the commit runs in a
-    second thread, and takes from a short queue what the caller's thread makes.
-    """
-
-    def __init__(self, frames: Iterable[pl.DataFrame], schema: pl.Schema) -> None:
-        self.n_rows = 0
-        self._frames, self._schema = frames, schema
-        self._queue: Queue[pl.DataFrame | None] = Queue(maxsize=2)
-        self._is_broken = Event()
-
-    def write(self, target: DeltaTable, **options: Any) -> None:  # noqa: ANN401  # passed on to delta-rs
-        """Commit all frames; an exception of their maker comes out as it was, and nothing is committed."""
-        reader = pa.RecordBatchReader.from_batches(arrow_schema(self._schema), self._batches())
-        with ThreadPoolExecutor(1, "commit") as thread:
-            commit = thread.submit(partial(write_deltalake, target, reader, writer_properties=ZSTD, **options))
-            try:
-                for frame in self._frames:
-                    self.n_rows += frame.height
-                    self._put(frame.select(self._schema.names()).cast(self._schema), commit)
-            except BaseException:
-                self._is_broken.set()
-                self._put(None, commit)
-                wait([commit])
-                raise
-            self._put(None, commit)
-            commit.result()
-
-    def _put(self, frame: pl.DataFrame | None, commit: "Future[None]") -> None:
-        while not commit.done():  # a commit that failed takes nothing any more
-            try:
-                self._queue.put(frame, timeout=0.1)
-            except Full:
-                continue
+    def _make_durable(self, table: str, target: DeltaTable, already: int) -> None:
+        if not self._is_local:
             return
+        root = Path(self.path(table))
+        sync_commits(root, already, target.version())
+        if (identity := str(target.metadata().id)) not in self._durable:  # another process may just have made the table
+            for folder in (root.parent, Path(self.uri), Path(self.uri).parent):
+                sync(folder)
+        self._durable[identity] = target.version()
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        while (frame := self._queue.get()) is not None:
-            yield from frame.to_arrow().to_batches()
-        if self._is_broken.is_set():
-            raise InterruptedError("the frames could not be made")
 
-
-def arrow_schema(schema: pl.Schema) -> pa.Schema:
-    """The Arrow schema in which a table is written."""
-    return pl.DataFrame(schema=schema).to_arrow().schema
+def _schema_mode(table: str, target: DeltaTable, schema: pl.Schema, *, is_whole: bool) -> str | None:
+    """How a commit changes the table's columns: not at all, by adding some, or, if no old row stays, in any way."""
+    stored = {field.name: field.type for field in target.schema().fields}
+    wanted = {field.name: field.type for field in DeltaSchema.from_arrow(arrow_schema(schema)).fields}
+    if stored == wanted:
+        return None
+    if is_whole:
+        return "overwrite"
+    for name in stored.keys() & wanted.keys():
+        if stored[name] != wanted[name]:  # delta-rs would cast, and cut 1.5 to 1
+            raise UserError(
+                f"{table} holds {name} as {stored[name]}, but this version writes it as {wanted[name]}: "
+                f"delete the folder {target.table_uri} and materialize the table again"
+            )
+    return "merge"
 
 
 def parquet_sql(files: Sequence[str], schema: pl.Schema) -> str:
     """A DuckDB table expression over explicit Parquet files with the schema's columns and types, also for no files."""
     columns = {name: duckdb_type(dtype) for name, dtype in schema.items()}
+    nothing = f"SELECT {', '.join(f'CAST(NULL AS {kind}) AS {name}' for name, kind in columns.items())} WHERE false"
     if not files:
-        return f"(SELECT {', '.join(f'CAST(NULL AS {kind}) AS {name}' for name, kind in columns.items())} WHERE false)"
-    listed = ", ".join(f"'{file}'" for file in files)
+        return f"({nothing})"
+    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
     hive = f", hive_partitioning = true, hive_types = {{'{MONTH}': 'VARCHAR'}}" if MONTH in schema else ""
+    # The union gives files from before a column was added that column; it costs nothing, filters still reach the files.
     return (
         f"(SELECT {', '.join(f'CAST({name} AS {kind}) AS {name}' for name, kind in columns.items())} "  # noqa: S608  # our own names
-        f"FROM read_parquet([{listed}], union_by_name = true{hive}))"
+        f"FROM ({nothing} UNION ALL BY NAME "
+        f"SELECT * FROM read_parquet([{listed}], union_by_name = true{hive})))"
     )
 
 
@@ -348,11 +327,3 @@ _DUCKDB_TYPES: dict[type[pl.DataType], str] = {
     pl.Float64: "DOUBLE",
     pl.Date: "DATE",
 }
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
