@@ -25,8 +25,13 @@ ATTEMPTS = 6
 QUIET_SECONDS = 60.0
 """Silence after a 429, at least."""
 
-Progress = Callable[[str, int, int | None], None]
-"""Hears the file's name, the bytes that are here, and the bytes that it has, if the server said so."""
+STEP_BYTES = 64 << 20
+
+Progress = Callable[[str, int, int | None], object]
+"""Hears the file's name, the bytes that are here, and the bytes that it has, if the server said so.
+
+Called whenever a request begins, after every 64 MiB, and at the end.
+"""
 
 _log = logging.getLogger("kshift.downloads")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -112,11 +117,16 @@ class Download:
         else:
             raise _error_for(response)
         self._check_room(n_bytes, here)
+        told = here
+        progress(self._target.name, here, n_bytes)
         with self._part.open("ab") as part:
             for chunk in response.iter_raw():  # with a chunk size, httpx would throw away what a break leaves unfilled
                 part.write(chunk)
                 here += len(chunk)
-                progress(self._target.name, here, n_bytes)
+                if here - told >= STEP_BYTES:
+                    progress(self._target.name, here, n_bytes)
+                    told = here
+        progress(self._target.name, here, n_bytes)
         if n_bytes is not None and here != n_bytes:
             if here > n_bytes:
                 raise self._start_over(f"sent {here:,} bytes where it has {n_bytes:,}")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
 from threading import Thread
@@ -13,6 +14,7 @@ from threading import Thread
 import pytest
 import stamina
 
+from resources import downloads
 from resources.dumps import DumpFile, Dumps
 from resources.errors import UserError
 from resources.source_errors import SourceError
@@ -52,13 +54,14 @@ def check_download(file: DumpFile, dumps: Dumps) -> None:
     assert left_in(dumps) == {NAME, f"{NAME}.sha256"}
 
 
-def test_a_month_is_downloaded_once_and_kept(server: Server, dumps: Dumps) -> None:
+def test_a_month_is_downloaded_once_and_kept(server: Server, dumps: Dumps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "STEP_BYTES", 1 << 20)
     seen: list[tuple[str, int, int | None]] = []
     (file,) = dumps.find(MONTH, lambda *progress: seen.append(progress))
     check_download(file, dumps)
     assert file.source == server.url + PATH
-    assert [here for _, here, _ in seen] == sorted(here for _, here, _ in seen)
-    assert seen[-1] == (NAME, len(FILE), len(FILE))
+    assert (seen[0], seen[-1]) == ((NAME, 0, len(FILE)), (NAME, len(FILE), len(FILE)))
+    assert all(0 < here - before <= 2 << 20 for (_, before, _), (_, here, _) in pairwise(seen))
     assert dumps.find(MONTH) == [file]
     assert server.asked == [(None, None)]
     assert server.agents == {"KnightShift/test"}
@@ -99,9 +102,11 @@ def test_the_next_run_goes_on_where_one_gave_up(server: Server, dumps: Dumps) ->
 def test_a_killed_download_goes_on(server: Server, dumps: Dumps) -> None:
     code = dedent(f"""
         import os
+        from resources import downloads
         from resources.dumps import Dumps
+        downloads.STEP_BYTES = 1 << 20
         dumps = Dumps(url={server.url!r}, cache={dumps.cache!r})
-        dumps.find({MONTH!r}, lambda name, here, total: os.kill(os.getpid(), {signal.SIGKILL:d}))
+        dumps.find({MONTH!r}, lambda name, here, total: here and os.kill(os.getpid(), {signal.SIGKILL:d}))
     """)
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
     here = (Path(dumps.cache) / f"{NAME}.part").stat().st_size
