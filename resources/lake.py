@@ -283,8 +283,8 @@ def _schema_mode(table: str, target: DeltaTable, schema: pl.Schema, *, is_whole:
     for name in stored.keys() & wanted.keys():
         if stored[name] != wanted[name]:  # delta-rs would cast, and cut 1.5 to 1
             raise UserError(
-                f"{table} holds {name} as {stored[name]}, but this version writes it as {wanted[name]}: "
-                f"delete the folder {target.table_uri} and materialize the table again"
+                f"{table} holds {name} as {stored[name].to_json()}, but this version writes {wanted[name].to_json()}: "
+                f"delete the folder {unquote(target.table_uri).removeprefix('file://')} and materialize the table again"
             )
     return "merge"
 

@@ -12,6 +12,8 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from resources.durability import make_folder, sync, sync_tree
+
 CURRENT = "current"
 DATABASE = "latest.duckdb"
 CATALOG = "latest.json"
@@ -34,7 +36,10 @@ class Pin:
 
 
 class Snapshots(dg.ConfigurableResource["Snapshots"]):
-    """The folder of snapshots. Consumers read `latest.duckdb` and `latest.json`; both change in one rename."""
+    """The folder of snapshots. Consumers read `latest.duckdb` and `latest.json`; both change in one rename.
+
+    A reader of both resolves the link `current` once and opens both in there: a snapshot may be published between.
+    """
 
     folder: str
 
@@ -49,15 +54,16 @@ class Snapshots(dg.ConfigurableResource["Snapshots"]):
         root = Path(self.folder)
         snapshot_id = time.strftime("%Y%m%dT%H%M%S%fZ")
         draft = root / "snapshots" / f".{snapshot_id}.{os.getpid()}"
-        draft.mkdir(parents=True)
+        make_folder(draft)
         try:
             _write_database(draft / DATABASE, pins, snapshot_id, time)
             with duckdb.connect(str(draft / DATABASE), read_only=True) as connection:
                 audit(connection)
             catalog = _catalog(pins, snapshot_id, time)
             (draft / CATALOG).write_text(json.dumps(catalog, indent=1) + "\n")
-            _sync_tree(draft)
+            sync_tree(draft)
             draft.rename(root / "snapshots" / snapshot_id)
+            sync(root / "snapshots")  # before the link names it
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
@@ -73,7 +79,7 @@ class Snapshots(dg.ConfigurableResource["Snapshots"]):
         for name in (DATABASE, CATALOG):
             if not (root / name).is_symlink():
                 _swap_link(root / name, f"{CURRENT}/{name}")
-        _sync(root)
+        sync(root)
 
     def latest(self) -> dict[str, Any] | None:
         """The catalog of the latest snapshot; None before the first."""
@@ -103,7 +109,7 @@ def _catalog(pins: Sequence[Pin], snapshot_id: str, time: datetime) -> dict[str,
 
 def _write_database(path: Path, pins: Sequence[Pin], snapshot_id: str, time: datetime) -> None:
     with duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{path}' AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')")
+        connection.execute(f"ATTACH {_quoted(str(path))} AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')")
         connection.execute("USE snapshot")
         connection.execute("CREATE TABLE snapshot.main.snapshot (id_snapshot VARCHAR, tm_published TIMESTAMPTZ)")
         connection.execute("INSERT INTO snapshot.main.snapshot VALUES (?, ?)", [snapshot_id, time])
@@ -126,16 +132,3 @@ def _swap_link(link: Path, target: str) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(link)
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in (*folder.iterdir(), folder, folder.parent):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
