@@ -2,17 +2,20 @@
 
 import difflib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from resources.errors import UserError
 from resources.names import user_id
 
 PREFIX = "KSHIFT_"
+# In the path of a table, delta-rs, Polars or DuckDB take these for a wildcard, an escape or a partition.
+MISREAD = frozenset("%*?[]'=^|\\")
 
 
 class Settings(BaseSettings):
@@ -25,6 +28,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
+        validate_default=True,  # the default home too becomes an absolute path
     )
 
     home: Path = Field(Path("data"), description="Folder of all state; another folder is another, complete lakehouse")
@@ -53,10 +57,13 @@ class Settings(BaseSettings):
         300, ge=1, le=10_000, description="Games a request asks for: a kill loses at most one such page"
     )
     data_age_days: int = Field(
-        45, ge=1, description="A table whose newest game is older than this many days is reported"
+        45, ge=1, le=36_600, description="A table whose newest game is older than this many days is reported"
     )
     fresh_hours: int = Field(
-        26, ge=1, description="Marts and published tables are stale when they were not made anew for so many hours"
+        26,
+        ge=1,
+        le=8_784,
+        description="Marts and published tables are stale when they were not made anew for so many hours",
     )
 
     @field_validator("players", mode="before")
@@ -75,24 +82,53 @@ class Settings(BaseSettings):
     @field_validator("lichess_url", "lichess_dump_url")
     @classmethod
     def _check_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        try:
+            parts = urlsplit(value)
+            is_good = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+        except ValueError:  # a bad port or IPv6 address
+            is_good = False
+        if not is_good or parts.query or parts.fragment or parts.username or not _is_header_text(value):
             raise ValueError("it must be an address such as https://lichess.org, without user, password or query")
         return value.rstrip("/")
+
+    @field_validator("contact")
+    @classmethod
+    def _check_contact(cls, value: str) -> str:
+        if not _is_header_text(value):
+            raise ValueError("it must be an e-mail address or a URL, in ASCII")
+        return value
+
+    @field_validator("lichess_token")
+    @classmethod
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and (not _is_header_text(value.get_secret_value()) or " " in value.get_secret_value()):
+            raise ValueError("it must be a token such as lip_ and letters or digits, without blanks or line ends")
+        return value
 
     @field_validator("home", "dump_dir")
     @classmethod
     def _make_absolute(cls, value: Path | None) -> Path | None:
-        return value.expanduser().absolute() if value else None
+        if value is None:
+            return None
+        path = value.expanduser().absolute()
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"{path} is a file, it must be a folder")
+        return path
 
     @model_validator(mode="after")
     def _place_the_lake(self) -> Self:
+        name = f"{PREFIX}LAKE_URI" if self.lake_uri else f"{PREFIX}HOME"
         uri = self.lake_uri or str(self.home / "lake")
         if not uri.startswith("s3://"):
+            if "://" in uri:
+                raise ValueError(f"{name}: {uri} must be a folder or an address such as s3://bucket/prefix")
             uri = str(Path(uri).expanduser().absolute())
-        if bad := sorted(set("%*?[]'") & set(uri)):
+        elif not urlsplit(uri).hostname:
+            raise ValueError(f"{name}: {uri} names no bucket: write s3://bucket/prefix")
+        if bad := sorted(MISREAD & set(uri)) + ["a control character"] * (not uri.isprintable()):
             raise ValueError(
-                f"the lake's folder {uri} holds {' '.join(bad)}, which table readers misread: choose another folder"
+                f"{name}: the lake's folder {uri!r} holds {' '.join(bad)}, which table readers misread: "
+                "choose another folder"
             )
         object.__setattr__(self, "lake_uri", uri)  # the model is frozen for everybody else
         return self
@@ -118,18 +154,32 @@ class Settings(BaseSettings):
         return self.home / "downloads"
 
 
+def _is_header_text(value: str) -> bool:
+    return value.isascii() and value.isprintable()
+
+
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment, `.env` and overrides; a wrong or unknown one raises UserError."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    for name in sorted(key for key in os.environ if key.upper().startswith(PREFIX)):
-        if name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, 1)
-            remedy = f"did you mean {near[0]}?" if near else "see .env.example for all of them"
-            raise UserError(f"{name} is not a setting of KnightShift: {remedy}")
+    _refuse_unknown(os.environ, "")
     try:
+        _refuse_unknown(DotEnvSettingsSource(Settings).env_vars, " in .env")
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each of them
+    except UnicodeDecodeError as error:
+        raise UserError("the file .env is not text in UTF-8: write it anew, see .env.example") from error
     except ValidationError as error:
         first = error.errors()[0]
         name = f"{PREFIX}{str(first['loc'][0]).upper()}: " if first["loc"] else ""
         message = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{name}{message[0].lower()}{message[1:]} (see .env.example)") from error
+        if name:
+            message = message[0].lower() + message[1:]
+        # The cause would show what the user wrote, and that may be a secret.
+        raise UserError(f"{name}{message} (see .env.example)") from None
+
+
+def _refuse_unknown(names: Iterable[str], where: str) -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    for name in sorted(name.upper().removeprefix(PREFIX) for name in names if name.upper().startswith(PREFIX)):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            remedy = f"did you mean {PREFIX}{near[0]}?" if near else "see .env.example for all of them"
+            raise UserError(f"{PREFIX}{name}{where} is not a setting of KnightShift: {remedy}")
