@@ -17,6 +17,8 @@ RUNNING = frozenset({"created", "started"})
 
 Milliseconds = Annotated[int, Field(ge=1262304000000, lt=4102444800000)]
 """A time from 2010 to 2100 in milliseconds since 1970, UTC: seconds or microseconds fall outside."""
+Since1970 = Annotated[int, Field(ge=0, lt=4102444800000)]
+"""A time in milliseconds since 1970, UTC, where 0 stands for none."""
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -145,8 +147,8 @@ class User(_Contract):
     username: Text = Field(description="Name as displayed")
     perfs: dict[str, Perf] | None = Field(None, description="Ratings by category")
     title: Text | None = Field(None, description="Chess title, or BOT")
-    createdAt: Milliseconds | None = Field(None, description="When the account was opened")  # noqa: N815  # Lichess's name
-    seenAt: Milliseconds | None = Field(None, description="When it was last online")  # noqa: N815  # Lichess's name
+    createdAt: Since1970 | None = Field(None, description="When the account was opened")  # noqa: N815  # Lichess's name
+    seenAt: Since1970 | None = Field(None, description="When it was last online; 0 if never")  # noqa: N815  # Lichess's name
     playTime: PlayTime | None = Field(None, description="Time spent playing")  # noqa: N815  # Lichess's name
     disabled: bool | None = Field(None, description="True for a closed account")
     tosViolation: bool | None = Field(None, description="True for one that broke the rules")  # noqa: N815  # Lichess's name

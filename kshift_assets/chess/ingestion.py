@@ -1,0 +1,295 @@
+"""Ingestion of players' games: every finished game once, whatever breaks on the way.
+
+The rules and why they hold:
+- Games are asked for oldest first, from the last stored one on, that one included. The end of an answer proves
+  nothing (a proxy may have closed it): we ask again from its last game until nothing new comes.
+- A page and the cursor past it are one commit. A kill loses at most the page in flight.
+- The cursor passes only what certainly came: not over a line that could not be read (before it was asked for again),
+  and not at all on a page that is out of order.
+- Games are listed by creation but only once they are finished, and are analysed later: each run reads the time
+  before its cursor again, as far as the look-back says.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+
+from kshift_assets.chess.game_store import GameStore, store_fetches
+from resources.contracts import ContractBroken, GameDocument, SourceComplains
+from resources.exchange import Fetch
+from resources.lake import Cursor, CursorMoved, Lake
+from resources.lichess import MOST_GAMES, Broken, Lichess, Page
+from resources.names import OLDEST_MS, month_of, month_span, user_id
+from resources.source_errors import NotThere, Refused, SourceError, SourceOpen, StreamBroken
+
+CURSOR = "lichess.player_games/{}"
+FRUITLESS = 3
+"""Pages in a row that bring a player nothing although there is more, before the player is given up for this run."""
+BROKEN_PLAYERS = 3
+"""Players in a row whose answers break the contract, before the run ends: it is the contract then, not they."""
+FETCHES_A_COMMIT = 200
+
+
+@dataclass(frozen=True)
+class PlayerOutcome:
+    """What a run did for one player."""
+
+    id_user: str
+    state: str
+    """`done`; `gone`: no such player, or closed; `failed`; `broken`: the answers are not what we rely on;
+    `postponed`: the run ended before."""
+    n_new: int
+    """Documents stored."""
+    n_pages: int
+    n_broken: int
+    """Lines set aside."""
+    reason: str | None = None
+
+
+@dataclass
+class Harvest:
+    """What a run brought in."""
+
+    months: Counter[str] = field(default_factory=Counter)
+    """Month → documents stored; only months that changed."""
+    players: list[PlayerOutcome] = field(default_factory=list)
+    n_requests: int = 0
+
+    @property
+    def n_new(self) -> int:
+        """Documents stored."""
+        return self.months.total()
+
+    @property
+    def failed(self) -> list[PlayerOutcome]:
+        """Players who did not get all of theirs; those who are gone are none of them."""
+        return [player for player in self.players if player.state in ("failed", "broken", "postponed")]
+
+
+def pull_players(
+    lake: Lake,
+    lichess: Lichess,
+    users: Iterable[str],
+    page_games: int = 300,
+    lookback: timedelta = timedelta(days=14),
+    tell: Callable[[str], None] = lambda _: None,
+) -> Harvest:
+    """Store what is new of each player, and what changed of late; page by page in turns, so that nobody starves.
+
+    Raises UserError for what cannot be a name. A source's failure is not raised but told in the outcome of the player.
+    """
+    store = _store(lake, lichess)
+    pulls = []
+    for name in dict.fromkeys(user_id(one) for one in users):
+        cursor = CURSOR.format(name)
+        start = store.cursor(cursor)
+        passes = deque([Pass(start, None, page_games, cursor=cursor)])
+        if start is not None and start > OLDEST_MS and lookback > timedelta():
+            back = max(start - lookback // timedelta(milliseconds=1), OLDEST_MS)
+            passes.append(Pass(back, start + 1, page_games, goal=start))
+        pulls.append(Pull(name, passes))
+    return _run(store, lichess, pulls, tell)
+
+
+def pull_player(
+    lake: Lake, lichess: Lichess, user: str, page_games: int = 300, lookback: timedelta = timedelta(days=14)
+) -> Harvest:
+    """Store what is new of one player, and what changed of late."""
+    return pull_players(lake, lichess, [user], page_games, lookback)
+
+
+def pull_month(
+    lake: Lake,
+    lichess: Lichess,
+    users: Iterable[str],
+    month: str,
+    page_games: int = 300,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Harvest:
+    """Store each player's games of one month, whatever was stored before; moves no cursor."""
+    since, until = month_span(month)
+    since = max(since, OLDEST_MS)  # Lichess takes no earlier one: 70 ms of January 2013 are left to the other way
+    names = dict.fromkeys(user_id(one) for one in users)
+    pulls = [Pull(name, deque([Pass(since, until, page_games)])) for name in names]
+    return _run(_store(lake, lichess), lichess, pulls, tell)
+
+
+@dataclass
+class Pass:
+    """One way through a stretch of time, oldest game first."""
+
+    position: int | None
+    """Milliseconds: all before it is stored. None at the beginning of time."""
+    until: int | None
+    """Milliseconds, exclusive; None for no end."""
+    page_games: int
+    cursor: str | None = None
+    """Name of the stored cursor that moves along, if one does."""
+    goal: int | None = None
+    """A time at which a stored game lies: a page that comes so far shows that the way is complete."""
+    size: int = 0
+    """Games to ask for, where it must be more than `page_games`."""
+    n_fruitless: int = 0
+    seen: set[str] = field(default_factory=set)
+    """Games stored on the way: a further version of one is no sign that there is more."""
+    told: set[bytes] = field(default_factory=set)
+    """Lines that were set aside, and may be passed over when they come again."""
+
+    @property
+    def since(self) -> int | None:
+        """What to ask for: Lichess takes no time before 2013."""
+        return self.position if self.position is not None and self.position >= OLDEST_MS else None
+
+    def covers(self, game: GameDocument) -> bool:
+        """Whether the game was created in the time asked for."""
+        return (self.since is None or game.created_ms >= self.since) and (
+            self.until is None or game.created_ms < self.until
+        )
+
+    def is_in_order(self, page: Page) -> bool:
+        """Whether games came oldest first, in the time asked for; one that comes twice counts where it came first."""
+        times = list({game.id_game: game.created_ms for game in page.games}.values())
+        return times == sorted(times) and all(map(self.covers, page.games))
+
+    def n_sound(self, page: Page) -> int:
+        """Games before the first line that was set aside and may be readable when it is asked for again."""
+        unsure = [line.n_before for line in page.broken if _mark(line) not in self.told]
+        return min(unsure, default=len(page.games)) if self.n_fruitless < FRUITLESS else len(page.games)
+
+    def reached(self, page: Page) -> int | None:
+        """How far the page reaches without a gap, if that is further than we are."""
+        if not self.is_in_order(page):
+            return None
+        furthest = max((game.created_ms for game in page.games[: self.n_sound(page)]), default=None)
+        return furthest if furthest is not None and (self.position is None or furthest > self.position) else None
+
+    def is_complete_after(self, page: Page, *, is_fruitful: bool) -> bool:
+        """Whether this page shows that nothing is left; else ask for the next. Raises when that is hopeless."""
+        if self.goal is not None and self.position is not None and self.position >= self.goal:
+            return True
+        if is_fruitful:
+            self.n_fruitless = 0
+            return False
+        n_lines = len(page.games) + len(page.broken)
+        is_doubtful = (
+            page.cut or not self.is_in_order(page) or any(_mark(line) not in self.told for line in page.broken)
+        )
+        if n_lines >= page.asked and not is_doubtful:  # more games in one millisecond than fit on a page
+            self.size = 2 * page.asked
+            if self.size > MOST_GAMES:
+                raise ContractBroken(f"lichess: more than {page.asked:,} games of one player in one millisecond")
+            return False
+        if not is_doubtful and (page.games or self.n_fruitless):  # an empty answer is believed the second time
+            return True
+        self.n_fruitless += 1
+        if self.n_fruitless > FRUITLESS:
+            raise _hopeless(page)
+        return False
+
+
+@dataclass
+class Pull:
+    """The work for one player: its passes, one after the other."""
+
+    user: str
+    passes: deque[Pass]
+    months: Counter[str] = field(default_factory=Counter)
+    n_pages: int = 0
+    n_broken: int = 0
+
+    def step(self, store: GameStore, lichess: Lichess) -> int:
+        """Ask for one page and store it; how many documents were new."""
+        way = self.passes[0]
+        page = lichess.games_of(self.user, way.since, way.until, max(way.size, way.page_games))
+        self.n_pages += 1
+        self.n_broken += len(page.broken)
+        reached = way.reached(page)
+        cursor = Cursor(way.cursor, reached, way.position) if way.cursor and reached is not None else None
+        games = [game for game in page.games if game.is_finished and way.covers(game)]
+        try:
+            added = store.add(games, self.user, (page.id_fetch, page.tm_fetched), cursor)
+        except CursorMoved:  # another process works for this player: go on from where it is
+            way.position = store.cursor(way.cursor or "")
+            return 0
+        self.months.update(month_of(game.created_ms) for game in added)
+        is_fruitful = reached is not None or any(game.id_game not in way.seen for game in added)
+        way.seen |= {game.id_game for game in added}
+        if reached is not None:
+            way.position, way.size = reached, 0
+        if way.is_complete_after(page, is_fruitful=is_fruitful):
+            self.passes.popleft()
+        way.told |= {_mark(line) for line in page.broken}
+        return len(added)
+
+    def outcome(self, state: str, reason: str | None = None) -> PlayerOutcome:
+        """What was done so far, as a row of the report."""
+        return PlayerOutcome(self.user, state, self.months.total(), self.n_pages, self.n_broken, reason)
+
+
+def _run(store: GameStore, lichess: Lichess, pulls: Sequence[Pull], tell: Callable[[str], None]) -> Harvest:
+    """Take the pulls page by page in turns, until all are over or the source wants no more."""
+    harvest = Harvest()
+    fetches: list[Fetch] = []
+    waiting = deque(pulls)
+    n_broken = 0
+    with lichess.telling(fetches.append):
+        try:
+            while waiting:
+                pull = waiting.popleft()
+                state, reason = _step(pull, store, lichess, tell)
+                if state == "waiting":
+                    waiting.append(pull)
+                else:
+                    harvest.players.append(pull.outcome(state, reason))
+                n_broken = n_broken + 1 if state == "broken" else 0
+                if state == "postponed" or n_broken >= BROKEN_PLAYERS:
+                    harvest.players += [other.outcome("postponed", reason) for other in waiting]
+                    break
+                if len(fetches) >= FETCHES_A_COMMIT:
+                    harvest.n_requests += _log(store, fetches)
+        finally:
+            harvest.n_requests += _log(store, fetches)
+    for pull in pulls:
+        harvest.months.update(pull.months)
+    return harvest
+
+
+def _step(pull: Pull, store: GameStore, lichess: Lichess, tell: Callable[[str], None]) -> tuple[str, str | None]:
+    """One page of one player: how the player stands after it, and why."""
+    try:
+        n_new = pull.step(store, lichess)
+    except (SourceOpen, Refused) as error:  # not this player's fault: nobody is asked for any more
+        return "postponed", str(error)
+    except NotThere as error:
+        return "gone", str(error)
+    except (ContractBroken, SourceComplains) as error:
+        return "broken", str(error)
+    except SourceError as error:
+        return "failed", str(error)
+    if n_new:
+        tell(f"{pull.user}: {n_new} games, {pull.months.total()} so far")
+    return ("waiting", None) if pull.passes else ("done", None)
+
+
+def _log(store: GameStore, fetches: list[Fetch]) -> int:
+    """Put requests into the fetch log; how many."""
+    number = len(fetches)
+    store_fetches(store.lake, fetches)
+    fetches.clear()
+    return number
+
+
+def _store(lake: Lake, lichess: Lichess) -> GameStore:
+    return GameStore(lake, lichess.state_folder / "player_games.lock")
+
+
+def _mark(line: Broken) -> bytes:
+    return sha256(line.text).digest()
+
+
+def _hopeless(page: Page) -> SourceError:
+    if page.cut:
+        return StreamBroken(f"{page.cut}, {FRUITLESS + 1} times in a row")
+    return ContractBroken("lichess: games do not come oldest first in the time asked for, though asked so")
