@@ -26,6 +26,7 @@ class Answer:
     ranges: bool = True
     length: bool | int = True  # a number: a lie about it
     heeds_if_range: bool = True
+    most: int | None = None  # bytes of a range that it sends at once
     stalls: bool = False  # after what is sent, the connection stays open
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -83,7 +84,9 @@ class _Handler(BaseHTTPRequestHandler):
             if start >= len(body):
                 self._send(416, b"", {"Content-Range": f"bytes */{len(body)}", "Content-Length": "0"})
                 return
-            headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+            end = len(body) if answer.most is None else min(start + answer.most, len(body))
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(body)}"
+            body = body[:end]
         part = body[start:]
         if answer.length:
             headers["Content-Length"] = str(len(part) if answer.length is True else answer.length)

@@ -125,6 +125,14 @@ def test_a_response_that_ends_cleanly_is_not_taken_for_whole(server: Server, dum
     check_download(file, dumps)
 
 
+def test_a_server_that_sends_less_than_was_asked_for_is_asked_again(server: Server, dumps: Dumps) -> None:
+    server.script = [Answer(n_sent=100_000)]
+    server.default = Answer(most=400_000)
+    (file,) = dumps.find(MONTH)
+    check_download(file, dumps)
+    assert len(server.asked) == 1 + -(-(len(FILE) - 100_000) // 400_000)
+
+
 def test_a_server_without_ranges_begins_anew(server: Server, dumps: Dumps) -> None:
     server.script = [Answer(n_sent=100_000), Answer(ranges=False)]
     (file,) = dumps.find(MONTH)
