@@ -55,7 +55,8 @@ def answer(world: World, question: Question) -> Answer:  # noqa: C901, PLR0911  
         case ["GET", "game", "export", id_game]:
             return _game(world, id_game, question)
         case ["GET", "api", "tv", "channels"]:
-            return _json({channel: _on_tv(world, world.tv[channel][0]) for channel in CHANNELS if world.tv.get(channel)})
+            shown_on = ((channel, world.tv.get(channel)) for channel in CHANNELS)
+            return _json({channel: _on_tv(world, ids[0]) for channel, ids in shown_on if ids})
         case ["GET", "api", "tv", channel] if channel in CHANNELS:
             return _tv_games(world, channel, question)
         case ["GET", "api", "user", name, "rating-history"]:
