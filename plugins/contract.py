@@ -28,7 +28,7 @@ _TYPES: dict[str, tuple[Callable[[pl.DataType], bool], str]] = {
     "dt": (lambda dtype: dtype in (pl.Date, pl.String), "a date, or text for a month"),
     "n": (lambda dtype: dtype.is_numeric(), "a number"),
     "ind": (lambda dtype: dtype == pl.Boolean, "a boolean"),
-    "val": (lambda dtype: not dtype.is_nested() and dtype != pl.Object, "one value"),
+    "val": (lambda dtype: dtype in (pl.String, pl.Boolean) or dtype.is_numeric(), "a text or a number"),
     "arr": (lambda dtype: isinstance(dtype, pl.List), "a list, e.g. list[int]"),
 }
 _COLUMN = re.compile(rf"({'|'.join(_TYPES)})(_[a-z0-9]+)+")

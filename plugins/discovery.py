@@ -62,10 +62,7 @@ def _imported(file: Path, origin: str) -> ModuleType:
         return _executed(file)
     except PluginError as error:
         raise PluginError(f"{origin}: {error}") from error
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # a stranger's file may raise anything, and even try to exit
+    except (Exception, SystemExit) as error:  # a stranger's file may raise anything, and even try to exit
         raise PluginError(
             f"{origin}: it cannot be imported{_place(error, file)} ({_one_line(error)}); "
             "mend it, or move it out of the folder"

@@ -110,7 +110,7 @@ def reckoned(analysis: list[dict[str, Any]]) -> tuple[int, int, int, float]:
     def cp(entry: dict[str, Any]) -> int:
         if "mate" in entry:
             return 1000 if entry["mate"] > 0 else -1000
-        return max(-1000, min(1000, entry["eval"]))
+        return max(-1000, min(1000, int(entry["eval"])))
 
     def win(value: int) -> float:
         return 100 / (1 + math.exp(-0.00368208 * value))

@@ -131,6 +131,14 @@ def test_moves_around_a_missing_clock_are_left_out() -> None:
     assert black(row, *THINK) == (10, 10, 10, 10, 4, 290)
 
 
+@pytest.mark.parametrize("company", [1, 2, 3, 9])
+def test_seconds_do_not_depend_on_how_many_games_are_computed_at_once(company: int) -> None:
+    # Polars divides short columns and long ones in two ways: 47 / 100 can become 0.47000000000000003.
+    game = {"val_moves": "e4", "n_clock_initial_s": 15, "n_clock_increment_s": 0, "arr_clock_cs": [47]}
+    results = plugin.run(frame(*[game] * company))
+    assert results.get_column("n_time_left_s_white").to_list() == [0.47] * company
+
+
 def test_a_side_that_moved_once_has_time_left_and_nothing_more() -> None:
     row = usage([300.03, 300.03, 299.03])
     assert black(row, *THINK) == (None, None, None, None, None, 300.03)

@@ -81,7 +81,7 @@ def _side(games: pl.DataFrame, colour: str) -> pl.LazyFrame:
 
 
 def _seconds(centiseconds: pl.Expr) -> pl.Expr:
-    # Polars divides a column by a number in two ways, which can differ in the last bit.
+    # Polars divides short and long columns in two ways, which can differ in the last bit.
     return (centiseconds / _SECOND_CS).round(4)
 
 
