@@ -351,6 +351,12 @@ def test_events_of_all_times_are_read(event: str, tournament: str | None, swiss:
     assert (game["ind_rated"], game["id_tournament"], game["id_swiss"]) == (True, tournament, swiss)
 
 
+def test_a_file_of_rated_games_says_so_where_an_event_and_the_ratings_do_not() -> None:
+    swiss = {"val_event": "Blitz swiss https://lichess.org/swiss/Dd3eE4fF"}
+
+    assert _dump_game(**swiss, val_white_rating_diff=None, val_black_rating_diff=None)["ind_rated"] is True
+
+
 def test_a_casual_game_is_not_rated_and_of_a_named_event_a_rating_difference_tells() -> None:
     named = {"val_event": "Rated Friends Cup", "val_file": "export.pgn"}
 

@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 import pytest
 from game_rows import documents_of, dump_rows_of_pgn, player_rows, unpacked
-from recordings import RECORDINGS, needs_recordings
 
 from kshift_assets.chess.cleaning import Tally, clean_month, from_documents, from_dump
 from kshift_assets.chess.evaluation import site_glyphs
+from recordings import RECORDINGS, needs_recordings
 
 pytestmark = needs_recordings
 

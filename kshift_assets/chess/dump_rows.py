@@ -90,7 +90,7 @@ def _if_analysed(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _number(name: str) -> pl.Expr:
-    return _known(name).str.strip_prefix("+").cast(pl.Int16, strict=False)
+    return _known(name).cast(pl.Int16, strict=False)
 
 
 def _player(color: str) -> dict[str, pl.Expr]:

@@ -228,7 +228,9 @@ class RejectedGames(pa.DataFrameModel):
     val_source: str = pa.Field(isin=("player", "tv", "dump"), description="Where it came from")
     val_origin: str = pa.Field(description="Dump file and position in it, or id of the request")
     val_reasons: str = pa.Field(description="Every rule it breaks, `; ` between them")
-    val_text: str = pa.Field(description="The game as it arrived, JSON or PGN")
+    val_text: str = pa.Field(
+        description="The game as it arrived: a document in JSON, a damaged game in PGN, a row of a dump in JSON"
+    )
     tm_ingested: Utc = pa.Field(description="When it was fetched")
     dt_month: str = pa.Field(str_matches=MONTH, description="Partition: month of the source")
 
