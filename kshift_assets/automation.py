@@ -10,7 +10,7 @@ _no_dependency_failed = ~_Condition.any_deps_match(
 )
 
 # Typed for any entity, as the operators that follow want it.
-_updated: _Any = _Condition.any_deps_updated() | _Condition.code_version_changed()  # type: ignore[assignment]  # asset conditions serve
+_updated: _Any = _Condition.any_deps_updated() | (_Condition.code_version_changed() & ~_Condition.missing())  # type: ignore[assignment]  # asset conditions serve
 _changed = _updated.since_last_handled()
 
 # Dagster's eager() serves the newest month only, and waits for ever where one of two sources never had a month.
@@ -19,8 +19,10 @@ ON_CHANGE = (
     _changed & ~_Condition.any_deps_in_progress() & ~_Condition.in_progress() & _no_dependency_failed
 ).with_label("a source of it changed and passed its checks")
 
-# What is made from whole tables waits until the months of all of them are done: no run for each month in between.
-_settled = ~_Condition.any_deps_match(_Condition.will_be_requested())
+# What is made from whole tables waits until all of them have caught up with what they are made from: no run for each
+# month in between, and no snapshot of new games with old analytics.
+_is_behind: _Any = _Condition.any_deps_updated()
+_settled = ~_Condition.any_deps_match(_is_behind.since(_Condition.newly_updated()))
 
 # What has a freshness promise is also made anew each night, so that 'nothing new' and 'nothing ran' look different.
 _tick: _Any = _Condition.cron_tick_passed("30 4 * * *")

@@ -8,10 +8,11 @@ from dagster_duckdb import DuckDBResource
 
 from kshift_assets.chess.analytics import analytic_asset, analytic_table
 from kshift_assets.chess.cleaned import clean_games
-from kshift_assets.chess.marts import PLAYER_SUMMARY_MART, mart_asset, opening_results_mart
+from kshift_assets.chess.marts import PLAYER_SUMMARY_MART, Mart, mart_asset, opening_results_mart
 from kshift_assets.chess.sources import dump_games, fetches, player_games
 from kshift_assets.chess.tables import DUMP_GAMES, FETCHES, GAMES, PLAYER_GAMES, REJECTED_GAMES
 from kshift_assets.published import snapshot_asset
+from kshift_assets.reporting import Table
 from kshift_assets.tables import polars_schema
 from plugins import Plugin, PluginError, discover
 from resources.alerts import Alerts
@@ -32,12 +33,9 @@ from sensors.ingestion import HOURLY_INGEST, INGEST_JOB
 def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Definitions:
     """The whole graph for these settings; tests pass their own settings, and plugins where they want others."""
     found = find_plugins() if plugins is None else plugins
-    analytics = {plugin.name: analytic_table(plugin) for plugin in found}
+    chess_marts = _marts([analytic_table(plugin) for plugin in found])
     window = timedelta(hours=settings.fresh_hours)
     freshness = dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window * 0.9)
-    chess_marts = [PLAYER_SUMMARY_MART]
-    if "opening" in analytics:  # it is part of KnightShift, but tests bring plugins of their own
-        chess_marts.append(opening_results_mart(analytics["opening"]))
     age = timedelta(days=settings.data_age_days)
     assets = [
         player_games,
@@ -46,8 +44,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
         *(analytic_asset(plugin) for plugin in found),
         *(mart_asset(mart, freshness, age) for mart in chess_marts),
     ]
-    consumer = [PLAYER_GAMES, DUMP_GAMES, FETCHES, GAMES, REJECTED_GAMES]
-    consumer += [*analytics.values(), *(mart.table for mart in chess_marts)]
+    consumer = consumer_tables(found)
     blocking = [spec for asset in assets for spec in asset.check_specs if spec.blocking]
     snapshot = snapshot_asset(consumer, blocking, freshness)
     promised = [*(mart.table.key for mart in chess_marts), snapshot.key]
@@ -59,6 +56,26 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
         resources=outside_world(settings),
         executor=dg.in_process_executor,
     )
+
+
+def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
+    """Every table that consumers may read, sources first."""
+    analytics = [analytic_table(plugin) for plugin in plugins]
+    return [
+        PLAYER_GAMES,
+        DUMP_GAMES,
+        FETCHES,
+        GAMES,
+        REJECTED_GAMES,
+        *analytics,
+        *(mart.table for mart in _marts(analytics)),
+    ]
+
+
+def _marts(analytics: Sequence[Table]) -> list[Mart]:
+    # The analytic `opening` is part of KnightShift, but tests bring plugins of their own.
+    openings = [table for table in analytics if table.name == "opening"]
+    return [PLAYER_SUMMARY_MART, *map(opening_results_mart, openings)]
 
 
 def find_plugins() -> list[Plugin]:

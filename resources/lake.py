@@ -198,6 +198,15 @@ class Lake(dg.ConfigurableResource["Lake"]):
             actions = actions.filter(mask)
         return int(pc.sum(actions["num_records"]).as_py() or 0)
 
+    def rows_by_month(self, table: str) -> dict[str, int]:
+        """Month → rows of the newest version, from the log."""
+        delta = self._open(table)
+        if delta is None:
+            return {}
+        actions = pl.DataFrame(pl.from_arrow(pa.table(delta.get_add_actions(flatten=True))))
+        rows = actions.group_by(f"partition.{MONTH}").agg(pl.col("num_records").sum()).sort(f"partition.{MONTH}")
+        return {str(month): int(number) for month, number in rows.iter_rows()}
+
     def note_of(self, table: str, month: str) -> dict[str, str]:
         """The note of the newest overwrite of that month, of those that the log still has."""
         delta = self._open(table)

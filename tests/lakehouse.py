@@ -11,7 +11,8 @@ import duckdb
 from dagster import DagsterInstance
 
 from kshift_assets.chess.tables import DUMP_GAMES, PLAYER_GAMES
-from kshift_assets.definitions import build
+from kshift_assets.definitions import build, consumer_tables, find_plugins
+from kshift_assets.reporting import Table
 from kshift_assets.runs import Outcome, Runner
 from plugins import Plugin
 from resources.lake import Lake
@@ -84,6 +85,10 @@ class Lakehouse:
     def carry_on(self) -> list[Outcome]:
         """Make everything anew that is behind its sources, as `kshift ingest` does."""
         return self.runner.carry_on(SOURCES, timedelta(hours=26), lambda *_: None)
+
+    def tables(self) -> list[Table]:
+        """Every table that consumers may read."""
+        return consumer_tables(find_plugins())
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the published database, as any consumer may."""

@@ -1,30 +1,36 @@
 """The chess sources: what Lichess sent, kept as it came, from monthly dumps and from the players' exports."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import polars as pl
 
 from kshift_assets.audit import Audit
+from kshift_assets.chess.ingestion import Harvest, pull_month, pull_players
 from kshift_assets.chess.pgn import read_games
 from kshift_assets.chess.tables import DUMP_GAMES, FETCHES, PLAYER_GAMES
+from kshift_assets.chess.tracking import tracked
 from kshift_assets.partitions import MONTHS
 from kshift_assets.reporting import (
     OWNER,
     AuditFailed,
     Finding,
+    Metadata,
     Report,
     check,
     refuse,
     report,
+    report_months,
     schema_check,
     table_metadata,
 )
 from kshift_assets.tables import polars_schema, summary
 from resources.dumps import DumpDamaged, DumpFile, Dumps
 from resources.errors import UserError
+from resources.following import Following
 from resources.lake import Lake
+from resources.lichess import Lichess
 from resources.source_errors import SourceError
 
 DUMP_SCHEMA = polars_schema(DUMP_GAMES.model)
@@ -51,7 +57,7 @@ def dump_games(context: dg.AssetExecutionContext, lake: Lake, dumps: Dumps) -> I
     """A month's dump files, read as a stream and stored as one commit; a damaged file stores nothing."""
     month = context.partition_key
     try:
-        files = dumps.find(month, context.log.debug)
+        files = dumps.find(month, lambda name, done, total: context.log.info("%s: %s of %s bytes", name, done, total))
         ingested = first_read(lake, month, files)
         audit = Audit(DUMP_GAMES.model)
         note = {"sha256": ",".join(file.sha256 for file in files), "ingested": ingested.isoformat()}
@@ -124,13 +130,73 @@ fetches = dg.AssetSpec(
             kinds={"python", "lichess", "deltalake"},
             owners=[OWNER],
             tags={"layer": "source", "domain": "chess"},
-            metadata=table_metadata(PLAYER_GAMES),
+            metadata=table_metadata(PLAYER_GAMES, pull_players),
             code_version="1",
         )
     ],
     check_specs=[schema_check(PLAYER_GAMES)],
     pool="lichess",
 )
-def player_games(context: dg.AssetExecutionContext) -> Iterator[Report]:
-    """TEMP"""
-    yield from ()
+def player_games(
+    context: dg.AssetExecutionContext, lake: Lake, lichess: Lichess, following: Following
+) -> Iterator[Report]:
+    """What is new of every followed player; a run for one month fetches that month whole, whatever was there before."""
+    users = list(tracked(lake, following.players))
+    if not users:
+        text = "nobody is followed: name players with `kshift track NAME…`, or in KSHIFT_PLAYERS"
+        raise dg.Failure(text, allow_retries=False)
+    month = context.partition_key if context.has_partition_key else None
+    if month:
+        harvest = pull_month(lake, lichess, users, month, following.page_games, context.log.info)
+    else:
+        lookback = timedelta(days=following.lookback_days)
+        harvest = pull_players(lake, lichess, users, following.page_games, lookback, context.log.info)
+    for player in harvest.players:
+        if player.reason:
+            context.log.warning("%s: %s: %s", player.id_user, player.state, player.reason)
+    stored = lake.rows_by_month(PLAYER_GAMES.full_name)
+    changed = {month: stored.get(month, 0)} if month else untold(context.instance, stored)
+    audit = Audit(PLAYER_GAMES.model)
+    try:
+        for _ in audit.watch(lake.batches(PLAYER_GAMES.full_name, polars_schema(PLAYER_GAMES.model), list(changed))):
+            pass
+    except AuditFailed as failed:
+        yield from refuse(PLAYER_GAMES.key, failed.finding)
+        return
+    metadata: Metadata = {
+        "documents": harvest.n_new,
+        "requests": harvest.n_requests,
+        "players": dg.MetadataValue.md(players_table(harvest)),
+    }
+    if month and not harvest.failed:
+        yield from report(context, PLAYER_GAMES.key, stored.get(month, 0), audit.findings(), metadata)
+    elif not month:
+        yield from report_months(context, PLAYER_GAMES, changed, audit.findings(), metadata)
+    if harvest.failed:
+        first = harvest.failed[0]
+        text = f"{len(harvest.failed)} of {len(users)} players lack games yet, first {first.id_user}: {first.reason}"
+        raise dg.Failure(text, allow_retries=False)
+
+
+def untold(instance: dg.DagsterInstance, stored: Mapping[str, int]) -> dict[str, int]:
+    """The months, with their rows, of which Dagster knows another number of rows.
+
+    Not only those that this run brought rows for: a run that was killed after a commit told nobody.
+    """
+    changed = {}
+    for month, n_rows in stored.items():
+        wanted = dg.AssetRecordsFilter(asset_key=PLAYER_GAMES.key, asset_partitions=[month])
+        records = instance.fetch_materializations(wanted, limit=1).records
+        event = records[0].asset_materialization if records else None
+        if event is None or event.metadata["rows"].value != n_rows:
+            changed[month] = n_rows
+    return changed
+
+
+def players_table(harvest: Harvest) -> str:
+    """What became of each player, as Markdown."""
+    rows = [
+        f"| {player.id_user} | {player.state} | {player.n_new} | {player.n_pages} | {player.reason or ''} |"
+        for player in harvest.players
+    ]
+    return "\n".join(["| player | state | new documents | pages | reason |", "|---|---|---|---|---|", *rows])

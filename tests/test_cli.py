@@ -1,0 +1,185 @@
+"""`kshift` as people meet it: a real process, its exit code, and sentences that say what to do."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lakehouse import pgn
+
+ROOT = Path(__file__).parents[1]
+Kshift = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def kshift(tmp_path: Path) -> Kshift:
+    """Run the console command with these arguments and settings, in a folder without a `.env`."""
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": os.environ["PATH"], "KSHIFT_HOME": str(tmp_path / "home"), "COLUMNS": "200"} | settings
+        return subprocess.run(
+            [Path(sys.executable).with_name("kshift"), *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    return run
+
+
+def sentence(found: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence of a refusal: exit code 2, nothing on standard output, no traceback."""
+    assert found.returncode == 2, found.stderr
+    assert found.stdout == ""
+    assert "Traceback" not in found.stderr
+    assert len(found.stderr.strip().splitlines()) == 1, found.stderr
+    return found.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "words"),
+    [
+        (["run", "chess/nothing"], {}, "'chess/nothing' selects nothing|is not a selection"),
+        (["run", "((("], {}, "is not a selection of assets"),
+        (["run", "chess/games", "--partition", "2024-13"], {}, "'2024-13' is not a month: write it as 2024-05"),
+        (["run", "chess/games", "--partition", "2012-12"], {}, "2012-12 is not a month that Lichess has games of"),
+        (["run", "chess/games", "--partition", "../../etc"], {}, "is not a month"),
+        (["run", "chess/games", "--from", "2024-03", "--to", "2024-01"], {}, "2024-03 lies after --to 2024-01"),
+        (["run", "chess/games", "--from", "2024-03"], {}, "--from and --to belong together"),
+        (["run", "chess/games", "--partition", "2024-01", "--to", "2024-01"], {}, "not both"),
+        (["run", "lichess/dump_games"], {}, "say which month"),
+        (["track", "../../etc/passwd"], {}, "is not a Lichess user name"),
+        (["track", "a'--"], {}, "is not a Lichess user name"),
+        (["track", "Ünal"], {}, "is not a Lichess user name"),
+        (["untrack", ""], {}, "is not a Lichess user name"),
+        (["sql", "SELECT 1"], {}, "nothing is published"),
+        (["sql", "SELECT 1", "--format", "xml"], {}, "'xml' is not a format"),
+        (["status"], {"KSHIFT_QUIET_SECONDS": "abc"}, "KSHIFT_QUIET_SECONDS: "),
+        (["status"], {"KSHIFT_QUIET_SECONDS": "5"}, "KSHIFT_QUIET_SECONDS: "),
+        (["status"], {"KSHIFT_LICHESS_URL": "lichess"}, "KSHIFT_LICHESS_URL: "),
+        (["status"], {"KSHIFT_PLAYER": "anna"}, "did you mean KSHIFT_PLAYERS"),
+        (["status"], {"KSHIFT_PLAYERS": "anna,b@d"}, "KSHIFT_PLAYERS: "),
+        (["status"], {"KSHIFT_HOME": "/proc/nowhere"}, "cannot be written"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(
+    kshift: Kshift, arguments: list[str], settings: dict[str, str], words: str
+) -> None:
+    assert re.search(words, sentence(kshift(*arguments, **settings)))
+
+
+def test_what_is_refused_leaves_nothing_behind(kshift: Kshift, tmp_path: Path) -> None:
+    sentence(kshift("track", "a/b"))
+    assert not (tmp_path / "home" / "lake").exists()
+
+
+def test_players_are_followed_and_forgotten(kshift: Kshift) -> None:
+    assert "1 followed: anna-b" in kshift("track", "Anna-B").stdout
+    assert "3 followed: anna-b, carl, dora" in kshift("track", "carl", "dora").stdout
+    assert "2 followed: anna-b, dora" in kshift("untrack", "CARL").stdout
+
+
+def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> None:
+    dumps = tmp_path / "dumps"
+    dumps.mkdir()
+    for month in ("2024-01", "2024-02"):
+        day = month.replace("-", ".") + ".03"
+        games = [
+            pgn(f"{month[-1]}aaaaaa{number}", day, white="<b>=SUM(1)</b>" if number == 1 else "Amber")
+            for number in range(3)
+        ]
+        (dumps / f"lichess_db_standard_rated_{month}.pgn").write_text("".join(games))
+    settings = {"KSHIFT_DUMP_DIR": str(dumps)}
+    never = kshift("status", "--json", **settings)
+    assert never.returncode == 1
+    assert {table["state"] for table in json.loads(never.stdout)["tables"]} == {"never made", "empty"}
+
+    run = kshift(
+        "run",
+        'lichess/dump_games or group:"chess/*" or group:published',
+        "--from",
+        "2024-01",
+        "--to",
+        "2024-02",
+        **settings,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "lichess/dump_games 2024-01: 3 rows" in run.stdout
+
+    assert json.loads(kshift("sql", "SELECT count(*) AS games FROM chess.games", "--format", "json").stdout) == [
+        {"games": 4}
+    ]
+    rows = list(
+        csv.DictReader(
+            kshift(
+                "sql", "SELECT val_reasons, tm_ingested FROM chess.rejected_games", "--format", "csv"
+            ).stdout.splitlines()
+        )
+    )
+    assert len(rows) == 2
+    assert "id_user_white" in rows[0]["val_reasons"]
+    assert "│ 4" in kshift("sql", "SELECT count(*) AS games FROM chess.games").stdout
+
+    state = kshift("status", "--json", **settings)
+    assert state.returncode == 0, state.stdout
+    tables = {table["table"]: table for table in json.loads(state.stdout)["tables"]}
+    assert tables["marts.player_summary"]["state"] == "warned"
+    assert "days old" in " ".join(tables["marts.player_summary"]["problems"])
+    assert tables["published.snapshot"]["state"] == "fresh"
+    assert tables["chess.games"]["rows"] == 4
+    assert "snapshot 2" in kshift("status", **settings).stdout
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM chess.games",
+        "SELECT 1; SELECT 2",
+        "CREATE TABLE x AS SELECT 1",
+        "COPY (SELECT 1) TO 'out.csv'",
+        "SET enable_external_access = true",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "ATTACH 'other.duckdb'",
+        "INSTALL httpfs",
+        "SELECT count(* FROM chess.games",
+        "SELECT nothing FROM chess.games",
+        "",
+    ],
+)
+def test_queries_only_read_what_is_published(kshift: Kshift, tmp_path: Path, query: str) -> None:
+    dumps = tmp_path / "dumps"
+    dumps.mkdir()
+    (dumps / "lichess_db_standard_rated_2024-01.pgn").write_text(pgn("aaaaaaa1"))
+    selection = 'lichess/dump_games or group:"chess/*" or group:published'
+    made = kshift("run", selection, "--partition", "2024-01", KSHIFT_DUMP_DIR=str(dumps))
+    assert made.returncode == 0, made.stderr
+    found = kshift("sql", query)
+    assert found.returncode == 2, found.stdout
+    assert "Traceback" not in found.stderr
+    assert not list(tmp_path.glob("out.csv"))
+
+
+def test_a_failed_run_exits_with_1_and_names_the_cause(kshift: Kshift, tmp_path: Path) -> None:
+    (tmp_path / "dumps").mkdir()
+    found = kshift("run", "lichess/dump_games", "--partition", "2024-01", KSHIFT_DUMP_DIR=str(tmp_path / "dumps"))
+    assert found.returncode == 1
+    assert "has no file of 2024-01" in found.stdout
+    assert "Traceback" not in found.stdout + found.stderr
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "serving.cli", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    for command in ("demo", "run", "sql", "status", "up", "track", "untrack", "ingest"):
+        assert re.search(rf"│ {command} ", found.stdout)
