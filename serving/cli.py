@@ -64,7 +64,8 @@ def run(
         keys = runner.select(selection)
         # Without a month, the player games are fetched incrementally, over all months at once.
         at_once = {PLAYER_GAMES.key} if months is None else set()
-        _finish(_shown(lambda listen: runner.run_all(runner.plan(keys, months, at_once), listen)))
+        batches = runner.plan(keys, months, at_once)
+        _finish(_shown(lambda listen: runner.run_all(batches, listen)))
 
 
 @app.command()

@@ -105,7 +105,7 @@ def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> N
 
     run = kshift(
         "run",
-        'lichess/dump_games or group:"chess/*" or group:published',
+        'key:"lichess/dump_games" or group:"chess/*" or group:published',
         "--from",
         "2024-01",
         "--to",
@@ -160,7 +160,7 @@ def test_queries_only_read_what_is_published(kshift: Kshift, tmp_path: Path, que
     dumps = tmp_path / "dumps"
     dumps.mkdir()
     (dumps / "lichess_db_standard_rated_2024-01.pgn").write_text(pgn("aaaaaaa1"))
-    selection = 'lichess/dump_games or group:"chess/*" or group:published'
+    selection = 'key:"lichess/dump_games" or group:"chess/*" or group:published'
     made = kshift("run", selection, "--partition", "2024-01", KSHIFT_DUMP_DIR=str(dumps))
     assert made.returncode == 0, made.stderr
     found = kshift("sql", query)

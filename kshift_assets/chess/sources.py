@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from kshift_assets.audit import Audit
+from kshift_assets.chess.game_store import store_fetches
 from kshift_assets.chess.ingestion import Harvest, pull_month, pull_players
 from kshift_assets.chess.pgn import read_games
 from kshift_assets.chess.tables import DUMP_GAMES, FETCHES, PLAYER_GAMES
@@ -114,7 +115,7 @@ fetches = dg.AssetSpec(
     kinds={"lichess", "deltalake"},
     owners=[OWNER],
     tags={"layer": "source", "domain": "chess"},
-    metadata=table_metadata(FETCHES),
+    metadata=table_metadata(FETCHES, store_fetches),
 )
 
 
@@ -181,10 +182,13 @@ def player_games(
 def untold(instance: dg.DagsterInstance, stored: Mapping[str, int]) -> dict[str, int]:
     """The months, with their rows, of which Dagster knows another number of rows.
 
-    Not only those that this run brought rows for: a run that was killed after a commit told nobody.
+    Not only those that this run brought rows for: a run that was killed after a commit told nobody. Games before the
+    first month stay in the source table: the graph begins where the dumps do.
     """
     changed = {}
     for month, n_rows in stored.items():
+        if not MONTHS.has_partition_key(month):
+            continue
         wanted = dg.AssetRecordsFilter(asset_key=PLAYER_GAMES.key, asset_partitions=[month])
         records = instance.fetch_materializations(wanted, limit=1).records
         event = records[0].asset_materialization if records else None
