@@ -10,8 +10,8 @@ from kshift_assets.chess.analytics import analytic_asset, analytic_table
 from kshift_assets.chess.cleaned import clean_games
 from kshift_assets.chess.marts import PLAYER_SUMMARY_MART, Mart, mart_asset, opening_results_mart
 from kshift_assets.chess.sources import dump_games, fetches, player_games
-from kshift_assets.chess.tables import DUMP_GAMES, FETCHES, GAMES, PLAYER_GAMES, REJECTED_GAMES
-from kshift_assets.published import snapshot_asset
+from kshift_assets.chess.tables import DUMP_GAMES, FETCHES, GAMES, PLAYER_GAMES, REJECTED_GAMES, TABLES
+from kshift_assets.published import SNAPSHOT_KEY, snapshot_asset
 from kshift_assets.reporting import Table
 from kshift_assets.tables import polars_schema
 from plugins import Plugin, PluginError, discover
@@ -81,7 +81,9 @@ def _marts(analytics: Sequence[Table]) -> list[Mart]:
 def find_plugins() -> list[Plugin]:
     """Every plugin of this installation; a broken one raises UserError with a sentence that names its file."""
     try:
-        return discover(polars_schema(GAMES.model).names())
+        return discover(
+            polars_schema(GAMES.model).names(), taken={*(table.name for table in TABLES), SNAPSHOT_KEY.path[-1]}
+        )
     except PluginError as error:
         raise UserError(str(error)) from error
 

@@ -18,3 +18,6 @@ GAMES = Table("chess", "games", Games)
 REJECTED_GAMES = Table("chess", "rejected_games", RejectedGames)
 PLAYER_SUMMARY = Table("marts", "player_summary", PlayerSummary)
 OPENING_RESULTS = Table("marts", "opening_results", OpeningResults)
+
+# Every table above, also those that other places add.
+TABLES: tuple[Table, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Table))
