@@ -37,3 +37,18 @@ format: $(STAMP)  ## write the code the way ruff wants it
 lock: $(STAMP)  ## pin all dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --no-strip-extras --output-file requirements.lock
+
+docs: $(STAMP)  ## write the pages that come from the code
+	$(BIN)/python docs/write_pages.py
+
+conformance: $(STAMP)  ## hold the readers against real recordings, with their numbers, where ../shared/data exists
+	$(BIN)/python -m pytest -n 0 -s tests/test_recorded_dumps.py tests/test_recorded_games.py tests/test_contracts.py
+
+sample: $(STAMP)  ## play the embedded sample anew (needs Stockfish; takes long)
+	$(BIN)/python data/sample/generate.py
+
+bench: $(STAMP)  ## measure the parts, with medians
+	$(BIN)/python benchmarks/run.py
+
+clean:  ## remove the environment and all caches; no data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

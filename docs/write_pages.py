@@ -1,0 +1,20 @@
+"""Writes the pages of docs/ that come from the code: `make docs`. Tests fail when one of them is out of date."""
+
+from pathlib import Path
+
+from kshift_assets.chess.schemas import Moves
+from kshift_assets.definitions import consumer_tables, find_plugins
+from kshift_assets.dictionary import data_dictionary
+from kshift_assets.reporting import Table
+
+FOLDER = Path(__file__).parent
+
+
+def pages() -> dict[str, str]:
+    """Name of the page → its text."""
+    return {"data_dictionary.md": data_dictionary([*consumer_tables(find_plugins()), Table("chess", "moves", Moves)])}
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
