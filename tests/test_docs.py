@@ -1,5 +1,6 @@
 """The pages that come from the code say what the code says today."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -20,7 +21,6 @@ def test_generated_pages_are_up_to_date(name: str) -> None:
     "page", ["README.md", "CHANGELOG.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 )
 def test_links_lead_to_files(page: str) -> None:
-    import re
 
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)", text):
