@@ -59,11 +59,11 @@ def run(
     """Make assets anew: one month, a range of months, or every month that has data."""
     months = _months(partition, first, last)
     with _runner() as (runner, _):
-        from kshift_assets.chess.tables import PLAYER_GAMES
+        from kshift_assets.chess.tables import PLAYER_GAMES, TV_GAMES
 
         keys = runner.select(selection)
-        # Without a month, the player games are fetched incrementally, over all months at once.
-        at_once = {PLAYER_GAMES.key} if months is None else set()
+        # Without a month, what is new is fetched, over all months at once.
+        at_once = {PLAYER_GAMES.key, TV_GAMES.key} if months is None else set()
         batches = runner.plan(keys, months, at_once)
         _finish(_shown(lambda listen: runner.run_all(batches, listen)))
 
@@ -264,7 +264,9 @@ def _finish(outcomes: "Sequence[Outcome]") -> None:
         console.print("Nothing to do: everything is up to date.")
     if failed:
         errors.print(
-            f"[red]{len(failed)} of {len(outcomes)} runs failed.[/] What was stored stays: run it again once the cause is gone"
+            f"[red]{len(failed)} of {len(outcomes)} runs failed.[/] What was stored stays: "
+            "run it again once the cause is gone.",
+            soft_wrap=True,
         )
         raise typer.Exit(1)
 

@@ -22,7 +22,8 @@ from resources.snapshots import Snapshots
 SOURCES = {DUMP_GAMES.key, PLAYER_GAMES.key}
 MOVES = (
     "1. e4 { [%eval 0.3] [%clk 0:03:00] } 1... e5 { [%eval 0.2] [%clk 0:03:00] } "
-    "2. Nf3 { [%eval 0.25] [%clk 0:02:58] } 2... f6? { [%eval 2.1] [%clk 0:02:50] } 3. Nxe5 { [%eval 1.8] [%clk 0:02:55] } "
+    "2. Nf3 { [%eval 0.25] [%clk 0:02:58] } 2... f6? { [%eval 2.1] [%clk 0:02:50] } "
+    "3. Nxe5 { [%eval 1.8] [%clk 0:02:55] } "
 )
 
 
@@ -39,7 +40,8 @@ def pgn(
         f'[Event "Rated Blitz game"]\n[Site "https://lichess.org/{game_id}"]\n[Date "{day}"]\n[Round "-"]\n'
         f'[White "{white}"]\n[Black "{black}"]\n[Result "{result}"]\n[UTCDate "{day}"]\n[UTCTime "12:00:00"]\n'
         f'[WhiteElo "1500"]\n[BlackElo "1480"]\n[WhiteRatingDiff "+6"]\n[BlackRatingDiff "-6"]\n'
-        f'[ECO "C40"]\n[Opening "King\'s Knight Opening: Damiano Defense"]\n[TimeControl "180+0"]\n[Termination "Normal"]\n\n'
+        f'[ECO "C40"]\n[Opening "King\'s Knight Opening: Damiano Defense"]\n'
+        f'[TimeControl "180+0"]\n[Termination "Normal"]\n\n'
         f"{moves}{result}\n\n"
     )
 

@@ -6,7 +6,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import dagster as dg
 import pytest
 import yaml
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
