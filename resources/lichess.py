@@ -116,8 +116,18 @@ class Lichess(dg.ConfigurableResource["Lichess"]):
     _client: PoliteClient | None = PrivateAttr(default=None)
     _listener: Callable[[Fetch], None] | None = PrivateAttr(default=None)
 
-    def games_of(self, user: str, since_ms: int | None = None, until_ms: int | None = None, limit: int = 300) -> Page:
+    def games_of(
+        self,
+        user: str,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+        limit: int = 300,
+        *,
+        running: bool = False,
+    ) -> Page:
         """A player's finished games, oldest first, created from `since_ms` on and before `until_ms`, UTC milliseconds.
+
+        With `running`, also those that are not over yet (Lichess shows them with a little delay).
 
         An answer may end before the last game: ask again from the last one until nothing new comes. Raises NotThere
         for a name that does not exist or closed, and the other SourceErrors.
@@ -128,7 +138,15 @@ class Lichess(dg.ConfigurableResource["Lichess"]):
         span = {key: value for key, value in (("since", since), ("until", until)) if value is not None}
         request = Request(
             f"/api/games/user/{name}",
-            {**span, "max": asked, "sort": "dateAsc", "finished": "true", "ongoing": "false", **FULL, **LEAN},
+            {
+                **span,
+                "max": asked,
+                "sort": "dateAsc",
+                "finished": "true",
+                "ongoing": str(running).lower(),
+                **FULL,
+                **LEAN,
+            },
             headers=NDJSON,
         )
         return self._ask(request, lambda response: _page(response, asked, lambda game: _is_of(game, name)))

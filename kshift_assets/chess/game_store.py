@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 from filelock import FileLock
 
-from kshift_assets.chess.tables import FETCHES, PLAYER_GAMES
+from kshift_assets.chess.tables import FETCHES, PLAYER_FETCHES, PLAYER_GAMES
 from kshift_assets.tables import polars_schema
 from resources.contracts import GameDocument
 from resources.exchange import Fetch
@@ -17,8 +17,25 @@ from resources.names import month_of
 
 GAMES_SCHEMA = polars_schema(PLAYER_GAMES.model)
 FETCHES_SCHEMA = polars_schema(FETCHES.model)
+OUTCOMES_SCHEMA = polars_schema(PLAYER_FETCHES.model)
 EPOCH = datetime.fromtimestamp(0, UTC)
 TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class PlayerOutcome:
+    """What a run did for one player."""
+
+    id_user: str
+    state: str
+    """`done`; `gone`: no such player, or closed; `failed`; `broken`: the answers are not what we rely on;
+    `postponed`: the run ended before."""
+    n_new: int
+    """Documents stored."""
+    n_pages: int
+    n_broken: int
+    """Lines set aside."""
+    reason: str | None = None
 
 
 @dataclass
@@ -113,3 +130,21 @@ def store_fetches(lake: Lake, fetches: Iterable[Fetch]) -> None:
     rows = [asdict(fetch) | {"dt_month": f"{fetch.tm_started:%Y-%m}"} for fetch in fetches]
     if rows:
         lake.append(FETCHES.full_name, pl.DataFrame(rows, schema=FETCHES_SCHEMA, orient="row"), FETCHES_SCHEMA)
+
+
+def store_outcomes(lake: Lake, outcomes: Iterable[PlayerOutcome], moment: datetime) -> None:
+    """Write down who was fetched and who could not be; not those whose turn did not come, for nothing became of it."""
+    rows = [
+        {
+            "id_user": one.id_user,
+            "tm_fetched": moment,
+            "val_state": one.state,
+            "n_new": one.n_new,
+            "n_pages": one.n_pages,
+            "val_reason": one.reason,
+        }
+        for one in outcomes
+        if one.state != "postponed"
+    ]
+    if rows:
+        lake.append(PLAYER_FETCHES.full_name, pl.DataFrame(rows, schema=OUTCOMES_SCHEMA, orient="row"), OUTCOMES_SCHEMA)

@@ -5,18 +5,20 @@ The rules and why they hold:
   nothing (a proxy may have closed it): we ask again from its last game until nothing new comes.
 - A page and the cursor past it are one commit. A kill loses at most the page in flight.
 - The cursor passes only what certainly came: not over a line that could not be read (before it was asked for again),
-  and not at all on a page that is out of order.
-- Games are listed by creation but only once they are finished, and are analysed later: each run reads the time
-  before its cursor again, as far as the look-back says.
+  and not at all on a page that is out of order. It rests on finished games only, since others may vanish.
+- Games are listed by creation, and may finish and be analysed much later: each run reads the time before its cursor
+  again, as far as the look-back says. A game that is not over when it is seen is kept by its id, in a commit before
+  the one that moves the cursor past it, and asked for until it is over (`late_finishers.py`).
 """
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from kshift_assets.chess.game_store import GameStore, store_fetches
+from kshift_assets.chess.game_store import EPOCH, GameStore, PlayerOutcome, store_fetches, store_outcomes
+from kshift_assets.chess.pending import Unfinished, Waiting
 from resources.contracts import ContractBroken, GameDocument, SourceComplains
 from resources.exchange import Fetch
 from resources.lake import Cursor, CursorMoved, Lake
@@ -30,22 +32,6 @@ FRUITLESS = 3
 BROKEN_PLAYERS = 3
 """Players in a row whose answers break the contract, before the run ends: it is the contract then, not they."""
 FETCHES_A_COMMIT = 200
-
-
-@dataclass(frozen=True)
-class PlayerOutcome:
-    """What a run did for one player."""
-
-    id_user: str
-    state: str
-    """`done`; `gone`: no such player, or closed; `failed`; `broken`: the answers are not what we rely on;
-    `postponed`: the run ended before."""
-    n_new: int
-    """Documents stored."""
-    n_pages: int
-    n_broken: int
-    """Lines set aside."""
-    reason: str | None = None
 
 
 @dataclass
@@ -68,19 +54,24 @@ class Harvest:
         return [player for player in self.players if player.state in ("failed", "broken", "postponed")]
 
 
-def pull_players(
+def pull_players(  # noqa: PLR0913  # all but the first three have a usual value
     lake: Lake,
     lichess: Lichess,
     users: Iterable[str],
     page_games: int = 300,
     lookback: timedelta = timedelta(days=14),
     tell: Callable[[str], None] = lambda _: None,
+    *,
+    most_requests: int | None = None,
 ) -> Harvest:
     """Store what is new of each player, and what changed of late; page by page in turns, so that nobody starves.
 
-    Raises UserError for what cannot be a name. A source's failure is not raised but told in the outcome of the player.
+    After `most_requests` no further page is asked for: players who lack some are postponed, and go on from there the
+    next time. Raises UserError for what cannot be a name. A source's failure is not raised but told in the outcome of
+    the player.
     """
     store = _store(lake, lichess)
+    waiting = Waiting.of(lake)
     pulls = []
     for name in dict.fromkeys(user_id(one) for one in users):
         cursor = CURSOR.format(name)
@@ -89,8 +80,10 @@ def pull_players(
         if start is not None and start > OLDEST_MS and lookback > timedelta():
             back = max(start - lookback // timedelta(milliseconds=1), OLDEST_MS)
             passes.append(Pass(back, start + 1, page_games, goal=start))
-        pulls.append(Pull(name, passes))
-    return _run(store, lichess, pulls, tell)
+        pulls.append(Pull(name, passes, waiting))
+    harvest = _run(store, lichess, pulls, tell, most_requests)
+    store_outcomes(lake, harvest.players, wall_time(lichess))
+    return harvest
 
 
 def pull_player(
@@ -112,7 +105,8 @@ def pull_month(
     since, until = month_span(month)
     since = max(since, OLDEST_MS)  # Lichess takes no earlier one: 70 ms of January 2013 are left to the other way
     names = dict.fromkeys(user_id(one) for one in users)
-    pulls = [Pull(name, deque([Pass(since, until, page_games)])) for name in names]
+    waiting = Waiting.of(lake)
+    pulls = [Pull(name, deque([Pass(since, until, page_games)]), waiting) for name in names]
     return _run(_store(lake, lichess), lichess, pulls, tell)
 
 
@@ -127,6 +121,8 @@ class Pass:
     page_games: int
     cursor: str | None = None
     """Name of the stored cursor that moves along, if one does."""
+    stored: int | None = field(init=False)
+    """Where that cursor is: at the position, or behind it where only unfinished games lie between."""
     goal: int | None = None
     """A time at which a stored game lies: a page that comes so far shows that the way is complete."""
     size: int = 0
@@ -136,6 +132,10 @@ class Pass:
     """Games stored on the way: a further version of one is no sign that there is more."""
     told: set[bytes] = field(default_factory=set)
     """Lines that were set aside, and may be passed over when they come again."""
+
+    def __post_init__(self) -> None:
+        """The position is where the cursor is, at first."""
+        self.stored = self.position
 
     @property
     def since(self) -> int | None:
@@ -158,12 +158,24 @@ class Pass:
         unsure = [line.n_before for line in page.broken if _mark(line) not in self.told]
         return min(unsure, default=len(page.games)) if self.n_fruitless < FRUITLESS else len(page.games)
 
-    def reached(self, page: Page) -> int | None:
-        """How far the page reaches without a gap, if that is further than we are."""
-        if not self.is_in_order(page):
+    def sound(self, page: Page) -> tuple[GameDocument, ...]:
+        """The games of the page up to which nothing lies that we have not got; none if they are out of order."""
+        return page.games[: self.n_sound(page)] if self.is_in_order(page) else ()
+
+    def move_to(self, games: Iterable[GameDocument]) -> bool:
+        """Go on from the newest of these games; whether that is further than we are."""
+        newest = _newest(games)
+        is_further = newest is not None and (self.position is None or newest > self.position)
+        if is_further:
+            self.position, self.size = newest, 0
+        return is_further
+
+    def cursor_past(self, games: Iterable[GameDocument]) -> Cursor | None:
+        """The move of the stored cursor to the newest of these games that is over, if that is further."""
+        newest = _newest(game for game in games if game.is_finished)
+        if self.cursor is None or newest is None or (self.stored is not None and newest <= self.stored):
             return None
-        furthest = max((game.created_ms for game in page.games[: self.n_sound(page)]), default=None)
-        return furthest if furthest is not None and (self.position is None or furthest > self.position) else None
+        return Cursor(self.cursor, newest, self.stored)
 
     def is_complete_after(self, page: Page, *, is_fruitful: bool) -> bool:
         """Whether this page shows that nothing is left; else ask for the next. Raises when that is hopeless."""
@@ -195,6 +207,7 @@ class Pull:
 
     user: str
     passes: deque[Pass]
+    waiting: Waiting
     months: Counter[str] = field(default_factory=Counter)
     n_pages: int = 0
     n_broken: int = 0
@@ -202,25 +215,35 @@ class Pull:
     def step(self, store: GameStore, lichess: Lichess) -> int:
         """Ask for one page and store it; how many documents were new."""
         way = self.passes[0]
-        page = lichess.games_of(self.user, way.since, way.until, max(way.size, way.page_games))
+        page = lichess.games_of(self.user, way.since, way.until, max(way.size, way.page_games), running=True)
         self.n_pages += 1
         self.n_broken += len(page.broken)
-        reached = way.reached(page)
-        cursor = Cursor(way.cursor, reached, way.position) if way.cursor and reached is not None else None
-        games = [game for game in page.games if game.is_finished and way.covers(game)]
+        asked_for = [game for game in page.games if way.covers(game)]
+        unfinished = [game for game in asked_for if not game.is_finished]
+        known = self.waiting.ids & {game.id_game for game in unfinished}
+        # First of all: were we killed after the cursor moved, nobody would hear of these games again.
+        self.waiting.note([_unfinished(game, self.user) for game in unfinished], page.tm_fetched)
+        sound = way.sound(page)
+        cursor = way.cursor_past(sound)
+        games = [game for game in asked_for if game.is_finished]
         try:
             added = store.add(games, self.user, (page.id_fetch, page.tm_fetched), cursor)
         except CursorMoved:  # another process works for this player: go on from where it is
-            way.position = store.cursor(way.cursor or "")
+            way.position = way.stored = store.cursor(way.cursor or "")
             return 0
+        if cursor:
+            way.stored = cursor.new
         self.months.update(month_of(game.created_ms) for game in added)
-        is_fruitful = reached is not None or any(game.id_game not in way.seen for game in added)
+        # Unfinished games that we knew of are no sign that there is more, unless the page is full of them.
+        is_full = len(page.games) + len(page.broken) >= page.asked
+        brings_news = any(game.id_game not in way.seen for game in added) or len(known) < len(unfinished)
+        goes_further = way.move_to(game for game in sound if is_full or game.id_game not in known)
+        way.move_to(sound)
         way.seen |= {game.id_game for game in added}
-        if reached is not None:
-            way.position, way.size = reached, 0
-        if way.is_complete_after(page, is_fruitful=is_fruitful):
+        if way.is_complete_after(page, is_fruitful=brings_news or goes_further):
             self.passes.popleft()
         way.told |= {_mark(line) for line in page.broken}
+        self.waiting.forget({game.id_game for game in games}, page.tm_fetched)
         return len(added)
 
     def outcome(self, state: str, reason: str | None = None) -> PlayerOutcome:
@@ -228,7 +251,13 @@ class Pull:
         return PlayerOutcome(self.user, state, self.months.total(), self.n_pages, self.n_broken, reason)
 
 
-def _run(store: GameStore, lichess: Lichess, pulls: Sequence[Pull], tell: Callable[[str], None]) -> Harvest:
+def _run(
+    store: GameStore,
+    lichess: Lichess,
+    pulls: Sequence[Pull],
+    tell: Callable[[str], None],
+    most_requests: int | None = None,
+) -> Harvest:
     """Take the pulls page by page in turns, until all are over or the source wants no more."""
     harvest = Harvest()
     fetches: list[Fetch] = []
@@ -238,7 +267,12 @@ def _run(store: GameStore, lichess: Lichess, pulls: Sequence[Pull], tell: Callab
         try:
             while waiting:
                 pull = waiting.popleft()
-                state, reason = _step(pull, store, lichess, tell)
+                state: str
+                reason: str | None
+                if most_requests is not None and harvest.n_requests + len(fetches) >= most_requests:
+                    state, reason = "postponed", f"the {most_requests} requests of this run are used up"
+                else:
+                    state, reason = _step(pull, store, lichess, tell)
                 if state == "waiting":
                     waiting.append(pull)
                 else:
@@ -279,6 +313,19 @@ def _log(store: GameStore, fetches: list[Fetch]) -> int:
     store_fetches(store.lake, fetches)
     fetches.clear()
     return number
+
+
+def wall_time(lichess: Lichess) -> datetime:
+    """The time by the client's clock, as rows are stamped with."""
+    return datetime.fromtimestamp(lichess.access.clock.wall(), UTC)
+
+
+def _unfinished(game: GameDocument, user: str) -> Unfinished:
+    return Unfinished(game.id_game, user, EPOCH + timedelta(milliseconds=game.created_ms))
+
+
+def _newest(games: Iterable[GameDocument]) -> int | None:
+    return max((game.created_ms for game in games), default=None)
 
 
 def _store(lake: Lake, lichess: Lichess) -> GameStore:

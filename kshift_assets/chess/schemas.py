@@ -69,6 +69,37 @@ class PlayerGames(pa.DataFrameModel):
     dt_month: str = pa.Field(str_matches=MONTH, description="Partition: UTC month of tm_created")
 
 
+class TvGames(pa.DataFrameModel):
+    """Documents of games that were on Lichess TV, each once, fetched by id when the game was over."""
+
+    id_game: str = pa.Field(str_matches=GAME_ID, description="Game id; case matters")
+    val_channel: str = pa.Field(nullable=True, description="Channel on which it was seen first, Lichess's key")
+    tm_created: Utc = pa.Field(description="When the game was created")
+    tm_seen_first: Utc = pa.Field(description="When it was seen on TV first")
+    val_document: str = pa.Field(description="The document as JSON, without the secret `fullId`")
+    val_hash: str = pa.Field(description="SHA-256 of the document")
+    id_fetch: str = pa.Field(description="The request that brought it, see lichess.fetches")
+    tm_ingested: Utc = pa.Field(description="When that request was made")
+    dt_month: str = pa.Field(str_matches=MONTH, description="Partition: UTC month of tm_created")
+
+
+class TvRunning(pa.DataFrameModel):
+    """Games that were seen on Lichess TV and are not over: each leaves for lichess.tv_games when it is."""
+
+    id_game: str = pa.Field(str_matches=GAME_ID, description="Game id; case matters")
+    val_channel: str = pa.Field(description="Channel on which it was seen first, Lichess's key")
+    val_state: str = pa.Field(
+        isin=("running", "over", "given up"),
+        description="running; over: its document is still to be fetched; given up: no sign of life for 14 days",
+    )
+    tm_created: Utc = pa.Field(nullable=True, description="When it was created; null while only its id is known")
+    val_document: str = pa.Field(nullable=True, description="How it stood when it was seen last, as JSON")
+    tm_seen_first: Utc = pa.Field(description="When it was seen on TV first")
+    tm_seen_last: Utc = pa.Field(description="When Lichess showed it last, on TV or when asked for it by id")
+    tm_asked: Utc = pa.Field(nullable=True, description="When it was asked for by id last, since it was on TV")
+    n_asked: pl.Int32 = pa.Field(ge=0, description="How often it was asked for by id since then")
+
+
 class Fetches(pa.DataFrameModel):
     """Every request that was made, whatever came of it: the run history that an operator reads."""
 
@@ -91,6 +122,63 @@ class TrackedPlayers(pa.DataFrameModel):
     ind_tracked: bool = pa.Field(description="Whether the player is followed from then on")
     n_depth: pl.Int16 = pa.Field(ge=0, description="How many steps of opponents are followed from this player")
     tm_changed: Utc = pa.Field(description="When that was said")
+
+
+class PendingGames(pa.DataFrameModel):
+    """Games that were not over when they were seen: asked for by their ids until they are."""
+
+    id_game: str = pa.Field(str_matches=GAME_ID, description="Game id; case matters")
+    id_user: str = pa.Field(str_matches=USER_ID, description="The player through whom it was seen")
+    tm_created: Utc = pa.Field(description="When the game was created")
+    tm_seen: Utc = pa.Field(description="When it was first seen unfinished")
+    tm_next_due: Utc = pa.Field(nullable=True, description="When to ask for it again; null once it is given up")
+    n_tries: pl.Int32 = pa.Field(ge=0, description="Times that it was asked for by its id")
+    n_missing: pl.Int32 = pa.Field(ge=0, description="Times in a row that Lichess did not have it")
+    val_state: str = pa.Field(
+        isin=("waiting", "missing", "gone"),
+        description="waiting; missing: not there when last asked for; gone: not there three times in a row, given up",
+    )
+
+
+class PlayerFetches(pa.DataFrameModel):
+    """What became of each attempt to fetch all new games of a player: one row an attempt that ended."""
+
+    id_user: str = pa.Field(str_matches=USER_ID, description="User id, lower case")
+    tm_fetched: Utc = pa.Field(description="When the attempt ended")
+    val_state: str = pa.Field(
+        isin=("done", "gone", "failed", "broken"),
+        description="done; gone: no such account, or closed; failed; broken: the answers are not what we rely on",
+    )
+    n_new: pl.Int32 = pa.Field(ge=0, description="Documents stored")
+    n_pages: pl.Int32 = pa.Field(ge=0, description="Pages asked for")
+    val_reason: str = pa.Field(nullable=True, description="What went wrong; null if nothing")
+
+
+class PlayersFrontier(pa.DataFrameModel):
+    """Tracked players and, step by step, their opponents: who was fetched, through whom, and who is due when."""
+
+    id_user: str = pa.Field(str_matches=USER_ID, description="User id, lower case")
+    n_depth: pl.Int16 = pa.Field(
+        nullable=True, ge=0, description="Steps from the nearest tracked player, 0 for these; null if not followed"
+    )
+    id_user_found_through: str = pa.Field(
+        nullable=True, description="Of the players one step nearer, the one with most games against this player"
+    )
+    val_state: str = pa.Field(
+        isin=("queued", "fetched", "skipped_bot", "closed", "missing", "failed", "untracked"),
+        description=(
+            "queued: never fetched; fetched; skipped_bot; closed: the account has gone, its games stay; "
+            "missing: there never was such an account; failed: the last attempt failed; untracked: followed no more"
+        ),
+    )
+    val_reason: str = pa.Field(nullable=True, description="Why the last attempt failed")
+    n_games_stored: pl.Int64 = pa.Field(ge=0, description="Games of this player in the lake, whatever brought them")
+    n_games_with_tracked: pl.Int64 = pa.Field(ge=0, description="Of these, games against tracked players")
+    tm_last_game: Utc = pa.Field(nullable=True, description="When the newest of these games was created")
+    tm_last_fetched: Utc = pa.Field(nullable=True, description="When all that was new had last been fetched")
+    tm_next_due: Utc = pa.Field(
+        nullable=True, description="When to fetch next; in the past for those who wait; null for nobody to fetch"
+    )
 
 
 class DumpGames(pa.DataFrameModel):

@@ -5,15 +5,25 @@ from kshift_assets.chess.schemas import (
     Fetches,
     Games,
     OpeningResults,
+    PendingGames,
+    PlayerFetches,
     PlayerGames,
+    PlayersFrontier,
     PlayerSummary,
     RejectedGames,
+    TvGames,
+    TvRunning,
 )
 from kshift_assets.reporting import Table
 
 PLAYER_GAMES = Table("lichess", "player_games", PlayerGames)
+TV_GAMES = Table("lichess", "tv_games", TvGames)
+TV_RUNNING = Table("lichess", "tv_running", TvRunning)
 DUMP_GAMES = Table("lichess", "dump_games", DumpGames)
 FETCHES = Table("lichess", "fetches", Fetches)
+PENDING_GAMES = Table("lichess", "pending_games", PendingGames)
+PLAYER_FETCHES = Table("lichess", "player_fetches", PlayerFetches, consumer=False)
+PLAYERS_FRONTIER = Table("lichess", "players_frontier", PlayersFrontier)
 GAMES = Table("chess", "games", Games)
 REJECTED_GAMES = Table("chess", "rejected_games", RejectedGames)
 PLAYER_SUMMARY = Table("marts", "player_summary", PlayerSummary)
