@@ -2,12 +2,13 @@
 
 import json
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
-# Checkpoints come every 100 commits. Commits from before the last but one are older than any process that hangs.
-LOOK_BACK = 100
+# The kernel writes back by itself what is older than half a minute.
+WRITTEN_BACK_SECONDS = 600
 
 
 def sync(path: Path) -> None:
@@ -36,37 +37,31 @@ def make_folder(folder: Path) -> None:
 def sync_commits(table: Path, after: int, last: int) -> None:
     """Sync the commits of a Delta table later than version `after`, up to `last`: data files, entries, folders.
 
-    Commits of other processes are synced too: one that is not on the disk yet would take all later ones with it.
+    Commits of other processes too: one that is not on the disk yet would take all later ones with it.
     """
     log = table / "_delta_log"
     folders = {table, log}
-    for version in range(after + 1, last + 1):
+    for version in range(last, after, -1):
         entry = log / f"{version:020d}.json"
-        if not entry.exists():  # old entries are cleaned away, long after they went to the disk
-            continue
+        if version < last and not _is_young(entry):
+            break
         for file in _data_files(table, entry.read_bytes().splitlines()):
             if file.exists():  # a later commit may have replaced it, and a clean-up removed it
                 sync(file)
-            folders.add(file.parent)
+                folders.add(file.parent)
         sync(entry)
-    if (checkpoint := _last_checkpoint(table)) >= max(after, 0):
-        for part in (*log.glob(f"{checkpoint:020d}.checkpoint*"), log / "_last_checkpoint"):
-            sync(part)
+    for path in (*log.glob("*.checkpoint*"), log / "_last_checkpoint"):
+        if _is_young(path):
+            sync(path)
     for folder in folders:
-        if folder.exists():
-            sync(folder)
+        sync(folder)
 
 
-def surely_durable(table: Path) -> int:
-    """The version of a Delta table up to which nobody can still be at work syncing; -1 if there is none."""
-    return max(_last_checkpoint(table) - LOOK_BACK, -1)
-
-
-def _last_checkpoint(table: Path) -> int:
+def _is_young(path: Path) -> bool:
     try:
-        return int(json.loads((table / "_delta_log" / "_last_checkpoint").read_bytes())["version"])
-    except (FileNotFoundError, ValueError):  # none yet, or torn by a power cut: delta-rs then reads all entries
-        return -1
+        return path.stat().st_mtime > time.time() - WRITTEN_BACK_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def _data_files(table: Path, lines: Iterable[bytes]) -> list[Path]:

@@ -13,15 +13,17 @@ import stamina
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from pydantic import PrivateAttr
 
-from resources.durability import make_folder, surely_durable, sync, sync_commits
+from resources.durability import make_folder, sync, sync_commits
 from resources.errors import UserError
 from resources.frame_stream import FrameStream, arrow_schema
 
 MONTH = "dt_month"
 COMMIT_ATTEMPTS = 20
 WHOLE = "kshift.whole"
+
+# The version up to which this process has synced each table, by its folder and id.
+_synced: dict[tuple[Path, str], int] = {}
 
 Frames = Callable[[], Iterable[pl.DataFrame]]
 
@@ -56,7 +58,6 @@ class Lake(dg.ConfigurableResource["Lake"]):
     """
 
     uri: str
-    _durable: dict[str, int] = PrivateAttr(default_factory=dict)  # table → the version up to which all is on the disk
 
     def overwrite(
         self,
@@ -239,9 +240,8 @@ class Lake(dg.ConfigurableResource["Lake"]):
         ):
             with attempt:
                 target = self._open(table) or self._create(table, schema)
-                already = self._durable_version(table, target)
                 n_rows = write(target)
-                self._make_durable(table, target, already)
+                self._make_durable(table, target)
         return Written(target.version(), n_rows)
 
     def _create(self, table: str, schema: pl.Schema) -> DeltaTable:
@@ -264,21 +264,17 @@ class Lake(dg.ConfigurableResource["Lake"]):
     def _is_local(self) -> bool:
         return "://" not in self.uri  # an object store answers only when the object is durable
 
-    def _durable_version(self, table: str, target: DeltaTable) -> int:
-        """What this process knows to be on the disk; of what it has not synced itself it knows little."""
-        if not self._is_local:
-            return target.version()
-        return self._durable.get(str(target.metadata().id), surely_durable(Path(self.path(table))))
-
-    def _make_durable(self, table: str, target: DeltaTable, already: int) -> None:
+    def _make_durable(self, table: str, target: DeltaTable) -> None:
         if not self._is_local:
             return
-        root = Path(self.path(table))
-        sync_commits(root, already, target.version())
-        if (identity := str(target.metadata().id)) not in self._durable:  # another process may just have made the table
+        root, version = Path(self.path(table)), target.version()
+        identity = (root, str(target.metadata().id))
+        # A table that was put back from a copy may be older than what was synced before.
+        sync_commits(root, min(_synced.get(identity, -1), version - 1), version)
+        if identity not in _synced:  # another process may just have made the table
             for folder in (root.parent, Path(self.uri), Path(self.uri).parent):
                 sync(folder)
-        self._durable[identity] = target.version()
+        _synced[identity] = version
 
 
 def _schema_mode(table: str, target: DeltaTable, schema: pl.Schema, *, is_whole: bool) -> str | None:

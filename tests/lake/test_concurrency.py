@@ -1,0 +1,59 @@
+"""Several processes write to one table at the same moment: nothing is lost, nothing comes twice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from lake_rows import SCHEMA, TABLE, numbers, stored
+from racers import ROWS, Racers, add_page, fill_month, fill_own_month, fill_table, month_of, racers
+
+from resources.lake import Lake
+
+
+@pytest.fixture(scope="module")
+def four() -> Iterator[Racers]:
+    with racers(4) as processes:
+        yield processes
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(uri=str(tmp_path / "lake"))
+
+
+def test_four_that_fill_one_empty_month_leave_the_rows_of_one(four: Racers, lake: Lake):
+    rounds = four.race(fill_month, lake, 40)
+
+    assert stored(lake) == list(range(40 * ROWS))
+    winners = lake.scan(TABLE, SCHEMA).group_by("dt_month").agg(pl.col("val_text").n_unique()).collect()
+    assert winners.sort("dt_month").rows() == [(month_of(number), 1) for number in range(40)]
+    assert len({written.version for one in rounds for written in one}) == 4 * 40
+
+
+def test_four_that_fill_one_whole_table_leave_the_rows_of_one(four: Racers, lake: Lake):
+    rounds = four.race(fill_table, lake, 20)
+
+    for number, written in enumerate(rounds):
+        table = lake.scan(f"round.t{number}", SCHEMA).collect()
+        assert numbers(table) == list(range(ROWS))
+        assert table.get_column("val_text").n_unique() == 1
+        assert len({one.version for one in written}) == 4
+
+
+def test_four_months_of_one_table_do_not_wait_for_each_other(four: Racers, lake: Lake):
+    rounds = four.race(fill_own_month, lake, 10)
+
+    assert rounds == [[1, 1, 1, 1]] * 10
+    assert stored(lake) == list(range(4 * ROWS))
+    assert set(lake.scan(TABLE, SCHEMA).collect().get_column("val_text")) == {"9"}
+
+
+def test_of_four_that_race_for_one_cursor_one_wins_each_position(four: Racers, lake: Lake):
+    rounds = four.race(add_page, lake, 40)
+
+    assert [won.count(True) for won in rounds] == [1] * 40
+    assert lake.cursor(TABLE, "anna") == 40
+    assert stored(lake) == list(range(40 * ROWS))
+    pages = lake.scan(TABLE, SCHEMA).group_by(pl.col("id_row") // ROWS).agg(pl.col("val_text").unique()).collect()
+    assert pages.sort("id_row").get_column("val_text").to_list() == [[str(won.index(True))] for won in rounds]
