@@ -105,12 +105,12 @@ def entries(
         judged = judgment(before, after, sign)
         faulty = judged or (older and glyph(before, {**after, "best": ""}, sign))
         if best and faulty and best[0] != boards[ply].parse_san(moves[ply]):
-            line = boards[ply].variation_san(best[:LONGEST_VARIATION])
+            line = boards[ply].copy(stack=False)
+            variation = [line.san_and_push(move) for move in best[:LONGEST_VARIATION]]
             after["best"] = boards[ply].uci(best[0], chess960=True)
-            after["variation"] = " ".join(word for word in line.split() if not word[0].isdigit())
+            after["variation"] = " ".join(variation)
             if judged:
-                better = boards[ply].san(best[0])
-                comment = f"{judged[1]}. {better} was best."
+                comment = f"{judged[1]}. {variation[0]} was best."
                 after["judgment"] = {"name": NAMES[judged[0]], "comment": comment}
         found.append(after)
         before = after

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import chess
 import chess.engine
 import judging
-from world import Plan, Player, dice, happens, opening_positions
+from openings import opening_positions
+from world import Plan, Player, dice, happens
 
 ENGINE = "/usr/games/stockfish"
 ANALYSIS_NODES = 20_000
@@ -52,7 +53,7 @@ def _play(plan: Plan, people: dict[str, Player], engine: chess.engine.SimpleEngi
     """Play a game until it ends as planned; most are content with any ending."""
     for attempt in range(ATTEMPTS):
         played = _Game(plan, people, engine, attempt).run()
-        if plan.ending in ("any", played.how):
+        if plan.ending == played.how or (plan.ending == "any" and played.how != "blocked"):
             return played
     return played  # a rare ending that did not come about: the game counts as it is
 
@@ -67,8 +68,9 @@ def _finish(plan: Plan, played: Played, engine: chess.engine.SimpleEngine) -> Pl
     if plan.variant in ("standard", "threeCheck", "kingOfTheHill"):
         table = opening_positions()
         for ply, position in enumerate(boards[:41]):
-            if position.epd() in table:
-                eco, name = table[position.epd()]
+            epd = chess.Board.epd(position)  # of the pieces alone: three-check adds its counters
+            if epd in table:
+                eco, name = table[epd]
                 played.opening = {"eco": eco, "name": name, "ply": ply}
     if plan.variant in ("standard", "chess960", "fromPosition"):
         played.division = judging.division(boards)
@@ -115,7 +117,8 @@ class _Game:
         self.left_cs = {c: self.initial_cs // (2 if self.berserk[c] else 1) + 3 for c in chess.COLORS}
         self.hopeless = dict.fromkeys(chess.COLORS, 0)
         self.quiet = 0
-        self.leaves_at = self.rng.randrange(2, 50) if plan.ending == "timeout" else None
+        leaves_at = self.rng.choice((1, 2, self.rng.randrange(3, 25), self.rng.randrange(25, 60)))
+        self.leaves_at = leaves_at if plan.ending == "timeout" else None
         self.key = ("game", plan.n, attempt)
 
     def run(self) -> Played:
@@ -158,6 +161,10 @@ class _Game:
             chess.Termination.SEVENTYFIVE_MOVES: ("draw", "fifty"),
         }
         status, how = statuses.get(outcome.termination, ("variantEnd", "variantEnd"))
+        if self.board.is_checkmate():  # the third check may be a mate as well: mate comes first (scalachess)
+            status, how = statuses[chess.Termination.CHECKMATE]
+        if self.plan.variant == "antichess" and self.board.occupied_co[self.board.turn]:
+            how = "blocked"  # won by having no move with pieces left: sources differ on its status, so play another
         self._end(status, outcome.winner, how)
         return True
 
@@ -165,10 +172,7 @@ class _Game:
         """Resign, claim or agree a draw, leave, or run out of patience; asked of the side to move."""
         turn, plies, ending = self.board.turn, len(self.played.moves), self.plan.ending
         clock = self.left_cs[turn]
-        if plies == self.leaves_at:
-            self.played.duration_ms += min(clock * 10, 150_000)
-            self._end("timeout", not turn, "timeout", clock)
-        elif ending in ("flag_draw", "timeout_draw") and self.board.has_insufficient_material(not turn):
+        if ending in ("flag_draw", "timeout_draw") and self.board.has_insufficient_material(not turn):
             status = "outoftime" if ending == "flag_draw" else "timeout"
             self.played.duration_ms += clock * 10
             self._end(status, None, ending, 0 if ending == "flag_draw" else clock)
@@ -202,6 +206,11 @@ class _Game:
 
     def _turn(self) -> None:
         plies = len(self.played.moves)
+        if plies == self.leaves_at:
+            clock = self.left_cs[self.board.turn]
+            self.played.duration_ms += min(clock * 10, 150_000)
+            self._end("timeout", not self.board.turn, "timeout", clock)
+            return
         if plies < len(self.plan.book):
             move, best_cp = self._book_or_engine(), 0
         else:
@@ -342,6 +351,6 @@ class _Game:
         return self.rng.choice(chosen) if chosen else None
 
     def _after(self, move: chess.Move) -> chess.Board:
-        board = self.board.copy()
+        board = self.board.copy(stack=self.plan.ending == "repetition")
         board.push(move)
         return board
