@@ -10,7 +10,17 @@ from kshift_assets.chess.analytics import analytic_asset, analytic_table
 from kshift_assets.chess.cleaned import clean_games
 from kshift_assets.chess.marts import PLAYER_SUMMARY_MART, Mart, mart_asset, opening_results_mart
 from kshift_assets.chess.sources import dump_games, fetches, player_games
-from kshift_assets.chess.tables import DUMP_GAMES, FETCHES, GAMES, PLAYER_GAMES, REJECTED_GAMES, TABLES
+from kshift_assets.chess.tables import (
+    DUMP_GAMES,
+    FETCHES,
+    GAMES,
+    PLAYER_GAMES,
+    REJECTED_GAMES,
+    TABLES,
+    TV_GAMES,
+    TV_RUNNING,
+)
+from kshift_assets.chess.tv import tv_games, tv_running
 from kshift_assets.published import SNAPSHOT_KEY, snapshot_asset
 from kshift_assets.reporting import Table
 from kshift_assets.tables import polars_schema
@@ -28,6 +38,7 @@ from resources.snapshots import Snapshots
 from sensors.automation import AUTOMATION
 from sensors.freshness import freshness_alerts
 from sensors.ingestion import HOURLY_INGEST, INGEST_JOB
+from sensors.tv import TV_JOB, watch_tv_every_minute
 
 
 def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Definitions:
@@ -39,6 +50,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
     age = timedelta(days=settings.data_age_days)
     assets = [
         player_games,
+        tv_games,
         dump_games,
         clean_games,
         *(analytic_asset(plugin) for plugin in found),
@@ -49,10 +61,10 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
     snapshot = snapshot_asset(consumer, blocking, freshness)
     promised = [*(mart.table.key for mart in chess_marts), snapshot.key]
     return dg.Definitions(
-        assets=[*assets, fetches, snapshot],
-        jobs=[INGEST_JOB],
+        assets=[*assets, tv_running, fetches, snapshot],
+        jobs=[INGEST_JOB, TV_JOB],
         schedules=[HOURLY_INGEST],
-        sensors=[AUTOMATION, freshness_alerts(promised)],
+        sensors=[AUTOMATION, freshness_alerts(promised), watch_tv_every_minute],
         resources=outside_world(settings),
         executor=dg.in_process_executor,
     )
@@ -63,6 +75,8 @@ def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
     analytics = [analytic_table(plugin) for plugin in plugins]
     return [
         PLAYER_GAMES,
+        TV_GAMES,
+        TV_RUNNING,
         DUMP_GAMES,
         FETCHES,
         GAMES,
@@ -110,7 +124,11 @@ def outside_world(settings: Settings) -> dict[str, object]:
         "snapshots": Snapshots(folder=str(settings.published)),
         "alerts": Alerts(),
         "following": Following(
-            players=list(settings.players), page_games=settings.page_games, lookback_days=settings.lookback_days
+            players=list(settings.players),
+            page_games=settings.page_games,
+            lookback_days=settings.lookback_days,
+            pending_games=settings.pending_games,
+            dump_pending=settings.dump_pending,
         ),
     }
 

@@ -8,7 +8,7 @@ import polars as pl
 from kshift_assets.audit import Audit
 from kshift_assets.automation import ON_CHANGE
 from kshift_assets.chess.cleaning import Tally, clean_month
-from kshift_assets.chess.tables import DUMP_GAMES, GAMES, PLAYER_GAMES, REJECTED_GAMES
+from kshift_assets.chess.tables import DUMP_GAMES, GAMES, PLAYER_GAMES, REJECTED_GAMES, TV_GAMES
 from kshift_assets.partitions import MONTHS
 from kshift_assets.reporting import (
     OWNER,
@@ -35,7 +35,7 @@ SMALL_MONTH = 20
     specs=[
         dg.AssetSpec(
             table.key,
-            deps=[PLAYER_GAMES.key, DUMP_GAMES.key],
+            deps=[PLAYER_GAMES.key, TV_GAMES.key, DUMP_GAMES.key],
             partitions_def=MONTHS,
             group_name="chess/cleaned",
             description=summary(table.model),
@@ -74,7 +74,8 @@ def clean_games(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[Repor
         tally = Tally()
         bad_rows.clear()
         dumps = lake.batches(DUMP_GAMES.full_name, polars_schema(DUMP_GAMES.model), month)
-        for good, bad in clean_month(players, dumps, tally):
+        televised = lake.batches(TV_GAMES.full_name, polars_schema(TV_GAMES.model), month)
+        for good, bad in clean_month(players, dumps, tally, televised):
             bad_rows.append(bad)
             yield good
         for finding in (row_counts(tally), mostly_accepted(tally)):

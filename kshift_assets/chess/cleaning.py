@@ -30,6 +30,7 @@ class Tally:
     """What became of every source row of a month."""
 
     n_player_rows: int = 0
+    n_tv_rows: int = 0
     n_dump_rows: int = 0
     n_games: int = 0
     n_rejected: int = 0
@@ -40,7 +41,7 @@ class Tally:
     def n_lost(self) -> int:
         """Source rows that are neither a game, nor rejected, nor an older version or repetition, nor merged: 0."""
         kept = self.n_games + self.n_rejected + self.n_duplicates + self.n_merged
-        return self.n_player_rows + self.n_dump_rows - kept
+        return self.n_player_rows + self.n_tv_rows + self.n_dump_rows - kept
 
 
 def from_documents(rows: pl.DataFrame, source: Literal["player", "tv"] = "player") -> Frames:
@@ -63,31 +64,44 @@ def from_dump(rows: pl.DataFrame) -> Frames:
 
 
 def clean_month(
-    player_rows: pl.DataFrame, dump_batches: Iterable[pl.DataFrame], tally: Tally | None = None
+    player_rows: pl.DataFrame,
+    dump_batches: Iterable[pl.DataFrame],
+    tally: Tally | None = None,
+    tv_batches: Iterable[pl.DataFrame] = (),
 ) -> Iterator[Frames]:
     """Games and rejected games of a month, batch by batch, every game once; `tally` counts along.
 
-    The rows of PlayerGames are in memory, those of DumpGames stream by: each batch takes the API's record of its
-    games along, and the games that no dump has come last. Of a game that comes again in a later batch the first one
-    counts. Beside one batch and the player rows, memory grows by 8 bytes a game of the dump (16 at times).
+    The rows of PlayerGames and the games of TvGames are in memory, those of DumpGames stream by: each batch takes the
+    API's record of its games along, and the games that no dump has come last. Of a game that comes again in a later
+    batch the first one counts. Beside one batch and the API's games, memory grows by 8 bytes a game of the dump (16 at
+    times).
     """
     tally = Tally() if tally is None else tally
     players, rejected, n_repeated = _from_documents(player_rows, "player")
     tally.n_player_rows += player_rows.height
     tally.n_duplicates += n_repeated
     yield _counted(players.clear(), rejected, tally)
+    televised = [players.clear()]
+    for batch in tv_batches:
+        games, rejected, n_repeated = _from_documents(batch, "tv")
+        tally.n_tv_rows += batch.height
+        tally.n_duplicates += n_repeated
+        televised.append(games)
+        yield _counted(games.clear(), rejected, tally)
+    api = merge(players, pl.concat(televised))
+    tally.n_merged += sum(frame.height for frame in (players, *televised)) - api.height
     seen, met = SeenIds(), [players.select("id_game").clear()]
     for batch in dump_batches:
         games, rejected, n_repeated = _from_dump(batch)
         fresh = games.filter(seen.new(games.get_column("id_game")))
-        twins = players.join(fresh.select("id_game"), on="id_game", how="semi")
+        twins = api.join(fresh.select("id_game"), on="id_game", how="semi")
         met.append(twins.select("id_game"))
         tally.n_dump_rows += batch.height
         tally.n_duplicates += n_repeated + games.height - fresh.height
         tally.n_merged += twins.height
         yield _counted(merge(twins, fresh), rejected, tally)
-    alone = players.join(pl.concat(met), on="id_game", how="anti")
-    yield _counted(merge(alone, players.clear()), rejected.clear(), tally)
+    alone = api.join(pl.concat(met), on="id_game", how="anti")
+    yield _counted(merge(alone, api.clear()), rejected.clear(), tally)
 
 
 def _counted(games: pl.DataFrame, rejected: pl.DataFrame, tally: Tally) -> Frames:

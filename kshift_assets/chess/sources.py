@@ -19,6 +19,7 @@ from kshift_assets.reporting import (
     Finding,
     Metadata,
     Report,
+    Table,
     check,
     refuse,
     report,
@@ -179,7 +180,7 @@ def player_games(
         raise dg.Failure(text, allow_retries=False)
 
 
-def untold(instance: dg.DagsterInstance, stored: Mapping[str, int]) -> dict[str, int]:
+def untold(instance: dg.DagsterInstance, stored: Mapping[str, int], table: Table = PLAYER_GAMES) -> dict[str, int]:
     """The months, with their rows, of which Dagster knows another number of rows.
 
     Not only those that this run brought rows for: a run that was killed after a commit told nobody. Games before the
@@ -189,7 +190,7 @@ def untold(instance: dg.DagsterInstance, stored: Mapping[str, int]) -> dict[str,
     for month, n_rows in stored.items():
         if not MONTHS.has_partition_key(month):
             continue
-        wanted = dg.AssetRecordsFilter(asset_key=PLAYER_GAMES.key, asset_partitions=[month])
+        wanted = dg.AssetRecordsFilter(asset_key=table.key, asset_partitions=[month])
         records = instance.fetch_materializations(wanted, limit=1).records
         event = records[0].asset_materialization if records else None
         if event is None or event.metadata["rows"].value != n_rows:
