@@ -61,6 +61,12 @@ def _pin(name: str, model: Model, sql: str, files: Sequence[str], rows: int | No
     return Pin(name, sql, summary(model), columns, descriptions(model), files, rows, version)
 
 
+def contents(pins: Sequence[Pin]) -> str:
+    """What a snapshot holds, as Markdown."""
+    rows = [f"| {one.name} | {'a view' if one.rows is None else format(one.rows, ',')} | {one.text} |" for one in pins]
+    return "\n".join(["| table | rows | what it holds |", "|---|---|---|", *rows])
+
+
 def failed_checks(instance: DagsterInstance, checks: Sequence[dg.AssetCheckSpec]) -> list[str]:
     """Those of the checks, with their months, whose newest result is a failure."""
     states = instance.event_log_storage.get_asset_check_state([(spec.key, spec.partitions_def) for spec in checks])
@@ -155,6 +161,7 @@ def snapshot_asset(
             {
                 "snapshot": catalog["snapshot"],
                 "tables": len(pins),
+                "contents": dg.MetadataValue.md(contents(pins)),
                 "path": dg.MetadataValue.path(str(Path(snapshots.folder) / DATABASE)),
             },
         )

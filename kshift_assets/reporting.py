@@ -13,7 +13,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from kshift_assets.partitions import MONTHS
-from kshift_assets.tables import Model, column_schema, rules, summary
+from kshift_assets.tables import Model, column_schema, row_rules, rules
 from resources.lake import MONTH
 
 Metadata = dict[str, dg.MetadataValue | str | int | float]
@@ -99,8 +99,13 @@ def check(table: Table, name: str, text: str, *, blocking: bool = True) -> dg.As
 
 def schema_check(table: Table) -> dg.AssetCheckSpec:
     """The check that every row keeps every rule of the table's model."""
-    words = "\n".join(f"- `{column}`: {', '.join(listed)}" for column, listed in rules(table.model).items() if listed)
-    return check(table, "schema", f"{summary(table.model)} Every row keeps these rules:\n{words}")
+    lines = [
+        f"- `{column}`: {', '.join(f'`{rule}`' for rule in listed)}"
+        for column, listed in rules(table.model).items()
+        if listed
+    ]
+    lines += [f"- {rule}" for rule in row_rules(table.model)]
+    return check(table, "schema", "\n".join(["Every row keeps these rules:\n", *lines]))
 
 
 def report(

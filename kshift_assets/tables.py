@@ -8,6 +8,8 @@ import pandera.errors
 import pandera.polars as pa
 import polars as pl
 
+from resources.lake import duckdb_type
+
 Model = type[pa.DataFrameModel]
 
 
@@ -23,11 +25,18 @@ def descriptions(model: Model) -> dict[str, str]:
 
 
 def rules(model: Model) -> dict[str, list[str]]:
-    """Column → its rules in words, e.g. `in_range(100, 4500)`."""
+    """Column → its rules in words, e.g. `100 to 4500`."""
     return {
         name: [_words(check) for check in column.checks] + ([] if column.nullable else ["not null"])
         for name, column in model.to_schema().columns.items()
     }
+
+
+def row_rules(model: Model) -> list[str]:
+    """The rules about more than one column of a row, in words."""
+    return [
+        _words(check).replace("_", " ") if " " not in check.name else check.name for check in model.to_schema().checks
+    ]
 
 
 def column_schema(model: Model) -> dg.TableSchema:
@@ -37,7 +46,7 @@ def column_schema(model: Model) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 name,
-                type=str(dtype),
+                type=duckdb_type(dtype),
                 description=texts[name],
                 constraints=dg.TableColumnConstraints(
                     nullable="not null" not in checks[name], other=[rule for rule in checks[name] if rule != "not null"]
@@ -45,7 +54,7 @@ def column_schema(model: Model) -> dg.TableSchema:
             )
             for name, dtype in polars_schema(model).items()
         ],
-        constraints=dg.TableConstraints(other=[_words(check) for check in model.to_schema().checks]),
+        constraints=dg.TableConstraints(other=row_rules(model)),
     )
 
 
@@ -98,6 +107,21 @@ def _shown(value: pl.Expr) -> pl.Expr:
     return value.cast(pl.String).fill_null("nothing").str.slice(0, 80)
 
 
+_WORDS = {
+    "equal_to": "= {}",
+    "greater_than": "> {}",
+    "greater_than_or_equal_to": "≥ {}",
+    "in_range": "{} to {}",
+    "less_than": "< {}",
+    "less_than_or_equal_to": "≤ {}",
+    "str_matches": "matches {}",
+}
+
+
 def _words(check: Any) -> str:  # noqa: ANN401  # Pandera's Check is generic over things we do not care about
-    numbers = ", ".join(str(value) for value in (check.statistics or {}).values())
-    return f"{check.name}({numbers})" if numbers else str(check.name)
+    numbers = list((check.statistics or {}).values())
+    if check.name == "isin":
+        return " | ".join(map(str, numbers[0]))
+    if check.name in _WORDS:
+        return _WORDS[check.name].format(*numbers)
+    return f"{check.name}({', '.join(map(str, numbers))})" if numbers else str(check.name)

@@ -112,7 +112,7 @@ def mart_asset(mart: Mart, freshness: dg.FreshnessPolicy, data_age: timedelta) -
         key=table.key,
         deps=[source.key for source in mart.sources],
         group_name="chess/marts",
-        description=f"{summary(table.model)}\n\n```sql{mart.sql}```",
+        description=f"{summary(table.model)}\n\nDuckDB computes it from the files of the lake:\n```sql{mart.sql}```",
         kinds={"duckdb", "sql", "deltalake"},
         owners=[OWNER],
         tags={"layer": "mart", "domain": "chess"},
