@@ -8,13 +8,16 @@ from dagster_duckdb import DuckDBResource
 
 from kshift_assets.chess.analytics import analytic_asset, analytic_table
 from kshift_assets.chess.cleaned import clean_games
+from kshift_assets.chess.frontier import players_frontier
 from kshift_assets.chess.marts import PLAYER_SUMMARY_MART, Mart, mart_asset, opening_results_mart
-from kshift_assets.chess.sources import dump_games, fetches, player_games
+from kshift_assets.chess.sources import dump_games, fetches, pending_games, player_games
 from kshift_assets.chess.tables import (
     DUMP_GAMES,
     FETCHES,
     GAMES,
+    PENDING_GAMES,
     PLAYER_GAMES,
+    PLAYERS_FRONTIER,
     REJECTED_GAMES,
     TABLES,
     TV_GAMES,
@@ -53,6 +56,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
         tv_games,
         dump_games,
         clean_games,
+        players_frontier,
         *(analytic_asset(plugin) for plugin in found),
         *(mart_asset(mart, freshness, age) for mart in chess_marts),
     ]
@@ -61,7 +65,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
     snapshot = snapshot_asset(consumer, blocking, freshness)
     promised = [*(mart.table.key for mart in chess_marts), snapshot.key]
     return dg.Definitions(
-        assets=[*assets, tv_running, fetches, snapshot],
+        assets=[*assets, tv_running, fetches, pending_games, snapshot],
         jobs=[INGEST_JOB, TV_JOB],
         schedules=[HOURLY_INGEST],
         sensors=[AUTOMATION, freshness_alerts(promised), watch_tv_every_minute],
@@ -79,6 +83,8 @@ def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
         TV_RUNNING,
         DUMP_GAMES,
         FETCHES,
+        PENDING_GAMES,
+        PLAYERS_FRONTIER,
         GAMES,
         REJECTED_GAMES,
         *analytics,

@@ -9,3 +9,7 @@ class Following(dg.ConfigurableResource["Following"]):
     players: list[str]
     page_games: int
     lookback_days: int
+    pending_games: int = 3_000
+    """Unfinished games to ask for by id in a run, at most."""
+    dump_pending: str = "tracked"
+    """Whose unfinished games of dumps are asked for by id: `none`, `tracked` (players) or `all`."""

@@ -4,7 +4,7 @@ import difflib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -55,6 +55,13 @@ class Settings(BaseSettings):
     )
     page_games: int = Field(
         300, ge=1, le=10_000, description="Games a request asks for: a kill loses at most one such page"
+    )
+    pending_games: int = Field(
+        3_000, ge=0, le=100_000, description="Unfinished games that each run asks for by id at most, 300 a request"
+    )
+    dump_pending: Literal["none", "tracked", "all"] = Field(
+        "tracked",
+        description="Whose games that a dump has without a result are asked for by id: none, tracked (players) or all",
     )
     data_age_days: int = Field(
         45, ge=1, le=36_600, description="A table whose newest game is older than this many days is reported"

@@ -13,6 +13,7 @@ from kshift_assets.tables import polars_schema
 from resources.contracts import GameDocument
 from resources.exchange import Fetch
 from resources.lake import Cursor, Lake
+from resources.lichess import Lichess
 from resources.names import month_of
 
 GAMES_SCHEMA = polars_schema(PLAYER_GAMES.model)
@@ -123,6 +124,11 @@ def _row(game: GameDocument, user: str, id_fetch: str, fetched: datetime) -> dic
         "tm_ingested": fetched,
         "dt_month": month_of(game.created_ms),
     }
+
+
+def player_store(lake: Lake, lichess: Lichess) -> GameStore:
+    """The store of this lake, with the lock that all processes share that ask this source."""
+    return GameStore(lake, lichess.state_folder / "player_games.lock")
 
 
 def store_fetches(lake: Lake, fetches: Iterable[Fetch]) -> None:

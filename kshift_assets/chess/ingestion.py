@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from kshift_assets.chess.game_store import EPOCH, GameStore, PlayerOutcome, store_fetches, store_outcomes
+from kshift_assets.chess.game_store import EPOCH, GameStore, PlayerOutcome, player_store, store_fetches, store_outcomes
 from kshift_assets.chess.pending import Unfinished, Waiting
 from resources.contracts import ContractBroken, GameDocument, SourceComplains
 from resources.exchange import Fetch
@@ -70,7 +70,7 @@ def pull_players(  # noqa: PLR0913  # all but the first three have a usual value
     next time. Raises UserError for what cannot be a name. A source's failure is not raised but told in the outcome of
     the player.
     """
-    store = _store(lake, lichess)
+    store = player_store(lake, lichess)
     waiting = Waiting.of(lake)
     pulls = []
     for name in dict.fromkeys(user_id(one) for one in users):
@@ -107,7 +107,7 @@ def pull_month(
     names = dict.fromkeys(user_id(one) for one in users)
     waiting = Waiting.of(lake)
     pulls = [Pull(name, deque([Pass(since, until, page_games)]), waiting) for name in names]
-    return _run(_store(lake, lichess), lichess, pulls, tell)
+    return _run(player_store(lake, lichess), lichess, pulls, tell)
 
 
 @dataclass
@@ -326,10 +326,6 @@ def _unfinished(game: GameDocument, user: str) -> Unfinished:
 
 def _newest(games: Iterable[GameDocument]) -> int | None:
     return max((game.created_ms for game in games), default=None)
-
-
-def _store(lake: Lake, lichess: Lichess) -> GameStore:
-    return GameStore(lake, lichess.state_folder / "player_games.lock")
 
 
 def _mark(line: Broken) -> bytes:

@@ -1,16 +1,19 @@
 """The chess sources: what Lichess sent, kept as it came, from monthly dumps and from the players' exports."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
 from kshift_assets.audit import Audit
+from kshift_assets.chess.frontier import Budget, Manner, crawl
 from kshift_assets.chess.game_store import store_fetches
-from kshift_assets.chess.ingestion import Harvest, pull_month, pull_players
+from kshift_assets.chess.ingestion import Harvest, pull_month, pull_players, wall_time
+from kshift_assets.chess.late_finishers import Late, note_unfinished_of_dump, pull_pending
 from kshift_assets.chess.pgn import read_games
-from kshift_assets.chess.tables import DUMP_GAMES, FETCHES, PLAYER_GAMES
+from kshift_assets.chess.tables import DUMP_GAMES, FETCHES, PENDING_GAMES, PLAYER_GAMES
 from kshift_assets.chess.tracking import tracked
 from kshift_assets.partitions import MONTHS
 from kshift_assets.reporting import (
@@ -55,7 +58,7 @@ DUMP_SCHEMA = polars_schema(DUMP_GAMES.model)
         ),
     ],
 )
-def dump_games(context: dg.AssetExecutionContext, lake: Lake, dumps: Dumps) -> Iterator[Report]:
+def dump_games(context: dg.AssetExecutionContext, lake: Lake, dumps: Dumps, following: Following) -> Iterator[Report]:
     """A month's dump files, read as a stream and stored as one commit; a damaged file stores nothing."""
     month = context.partition_key
     try:
@@ -77,7 +80,10 @@ def dump_games(context: dg.AssetExecutionContext, lake: Lake, dumps: Dumps) -> I
         raise dg.Failure(str(error), allow_retries=False) from error
     stored = lake.scan(DUMP_GAMES.full_name, DUMP_SCHEMA, month).filter(pl.col("val_error").is_not_null())
     n_damaged = stored.select(pl.len()).collect().item()
-    metadata = {"files": ", ".join(file.name for file in files), "bytes": sum(file.n_bytes for file in files)}
+    metadata: Metadata = {"files": ", ".join(file.name for file in files), "bytes": sum(file.n_bytes for file in files)}
+    if following.dump_pending != "none":
+        users = None if following.dump_pending == "all" else list(tracked(lake, following.players))
+        metadata["unfinished, to be asked for"] = note_unfinished_of_dump(lake, month, datetime.now(UTC), users)
     yield from report(context, DUMP_GAMES.key, written.n_rows, [*audit.findings(), damaged_games(n_damaged)], metadata)
 
 
@@ -119,6 +125,23 @@ fetches = dg.AssetSpec(
     metadata=table_metadata(FETCHES, store_fetches),
 )
 
+pending_games = dg.AssetSpec(
+    PENDING_GAMES.key,
+    group_name="lichess/sources",
+    description=f"{summary(PENDING_GAMES.model)} Written by everything that sees games of players.",
+    kinds={"lichess", "deltalake"},
+    owners=[OWNER],
+    tags={"layer": "source", "domain": "chess"},
+    metadata=table_metadata(PENDING_GAMES, pull_pending),
+)
+
+
+class Crawl(dg.Config):
+    """A run that fetches who is due of lichess.players_frontier, opponents included, instead of the tracked players."""
+
+    crawl_players: int = Field(0, ge=0, description="Players to fetch at most; 0 for a run that does not crawl")
+    crawl_requests: int = Field(0, ge=0, description="Requests to make at most; 0 for no limit")
+
 
 @dg.multi_asset(
     name="player_games",
@@ -140,19 +163,14 @@ fetches = dg.AssetSpec(
     pool="lichess",
 )
 def player_games(
-    context: dg.AssetExecutionContext, lake: Lake, lichess: Lichess, following: Following
+    context: dg.AssetExecutionContext, config: Crawl, lake: Lake, lichess: Lichess, following: Following
 ) -> Iterator[Report]:
     """What is new of every followed player; a run for one month fetches that month whole, whatever was there before."""
-    users = list(tracked(lake, following.players))
-    if not users:
+    if not tracked(lake, following.players):
         text = "nobody is followed: name players with `kshift track NAME…`, or in KSHIFT_PLAYERS"
         raise dg.Failure(text, allow_retries=False)
     month = context.partition_key if context.has_partition_key else None
-    if month:
-        harvest = pull_month(lake, lichess, users, month, following.page_games, context.log.info)
-    else:
-        lookback = timedelta(days=following.lookback_days)
-        harvest = pull_players(lake, lichess, users, following.page_games, lookback, context.log.info)
+    harvest, late = brought(lake, lichess, following, month or config, context.log.info)
     for player in harvest.players:
         if player.reason:
             context.log.warning("%s: %s: %s", player.id_user, player.state, player.reason)
@@ -166,18 +184,40 @@ def player_games(
         yield from refuse(PLAYER_GAMES.key, failed.finding)
         return
     metadata: Metadata = {
-        "documents": harvest.n_new,
-        "requests": harvest.n_requests,
+        "documents": harvest.n_new + late.months.total(),
+        "documents of late finishers": late.months.total(),
+        "requests": harvest.n_requests + late.n_requests,
         "players": dg.MetadataValue.md(players_table(harvest)),
     }
     if month and not harvest.failed:
         yield from report(context, PLAYER_GAMES.key, stored.get(month, 0), audit.findings(), metadata)
     elif not month:
         yield from report_months(context, PLAYER_GAMES, changed, audit.findings(), metadata)
+    if lacking := what_is_lacking(harvest, late):
+        raise dg.Failure(lacking, allow_retries=False)
+
+
+def brought(
+    lake: Lake, lichess: Lichess, following: Following, task: str | Crawl, tell: Callable[[str], None]
+) -> tuple[Harvest, Late]:
+    """Fetch a month of the tracked players (`task` names it), what is new of them, or the players of a crawl."""
+    users, lookback = tracked(lake, following.players), timedelta(days=following.lookback_days)
+    if isinstance(task, str):
+        return pull_month(lake, lichess, users, task, following.page_games, tell), Late()
+    if task.crawl_players:
+        budget = Budget(task.crawl_players, task.crawl_requests or None)
+        return crawl(lake, lichess, users, budget, Manner(following.page_games, lookback, tell)), Late()
+    harvest = pull_players(lake, lichess, users, following.page_games, lookback, tell)
+    return harvest, pull_pending(lake, lichess, wall_time(lichess), following.pending_games, tell)
+
+
+def what_is_lacking(harvest: Harvest, late: Late) -> str | None:
+    """One sentence on games that a run could not fetch."""
     if harvest.failed:
         first = harvest.failed[0]
-        text = f"{len(harvest.failed)} of {len(users)} players lack games yet, first {first.id_user}: {first.reason}"
-        raise dg.Failure(text, allow_retries=False)
+        who = f"{len(harvest.failed)} of {len(harvest.players)} players"
+        return f"{who} lack games yet, first {first.id_user}: {first.reason}"
+    return f"unfinished games were not all asked for: {late.problem}" if late.problem else None
 
 
 def untold(instance: dg.DagsterInstance, stored: Mapping[str, int], table: Table = PLAYER_GAMES) -> dict[str, int]:

@@ -30,3 +30,8 @@ def tracked(lake: Lake, configured: Iterable[str]) -> dict[str, int]:
         lake.scan(TABLE, SCHEMA).sort("tm_changed").group_by("id_user").last().filter("ind_tracked").sort("id_user")
     )
     return dict.fromkeys(configured, 0) | dict(newest.select("id_user", "n_depth").collect().iter_rows())
+
+
+def ever_tracked(lake: Lake) -> list[str]:
+    """Everybody of whom anything was said, followed still or not."""
+    return lake.scan(TABLE, SCHEMA).select(pl.col("id_user").unique().sort()).collect()["id_user"].to_list()

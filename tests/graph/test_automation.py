@@ -54,7 +54,8 @@ def test_a_changed_month_is_carried_to_the_published_snapshot(lakehouse: Lakehou
     assert "published/snapshot" not in asked
     daemon.run(asked)
     asked = daemon.tick()
-    assert asked == {name: {None} for name in ("marts/player_summary", "marts/opening_results")}
+    whole = ("marts/player_summary", "marts/opening_results", "lichess/players_frontier")
+    assert asked == {name: {None} for name in whole}
     daemon.run(asked)
     asked = daemon.tick()
     assert asked == {"published/snapshot": {None}}
