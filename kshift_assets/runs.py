@@ -79,13 +79,14 @@ class Runner:
             batches += [Batch(tuple(group), month) for month in chosen]
         return batches
 
-    def run(self, batch: Batch) -> Outcome:
-        """Run one batch to its end; a failure is an outcome, not an exception."""
+    def run(self, batch: Batch, config: Mapping[str, object] | None = None) -> Outcome:
+        """Run one batch to its end; a failure is an outcome, not an exception. `config`: step → its configuration."""
+        ops = {step: {"config": values} for step, values in (config or {}).items()}
         result = self._job.execute_in_process(
             instance=self.instance,
             asset_selection=list(batch.keys),
             partition_key=batch.month,
-            run_config=QUIET,
+            run_config={**QUIET, "ops": ops},
             raise_on_error=False,
         )
         return _outcome(batch, result)

@@ -4,8 +4,6 @@ import json
 import logging
 import os
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,6 +75,19 @@ def ingest() -> None:
 
 
 @app.command()
+def crawl(
+    budget: Annotated[int, typer.Option(min=1, help="How many players to fetch at most.")],
+    requests: Annotated[int, typer.Option(min=0, help="How many requests to make at most; 0 for no limit.")] = 0,
+) -> None:
+    """Fetch tracked players and their opponents who are due, nearest first, and carry it through to published.
+
+    Opponents are followed as far as `kshift track --depth` said. See lichess.players_frontier for who is due when.
+    """
+    with _runner() as (runner, settings):
+        _finish(_shown(lambda listen: _crawl(runner, settings, (budget, requests), listen)))
+
+
+@app.command()
 def track(
     names: Annotated[list[str], typer.Argument(help="Lichess user names.")],
     depth: Annotated[int, typer.Option(min=0, max=5, help="How many steps of opponents to follow as well.")] = 0,
@@ -130,16 +141,17 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI on 127.0.0.1.")] = 3000,
 ) -> None:
     """Dagster's web UI and daemon, until Ctrl-C."""
+    from kshift_assets.definitions import find_plugins
+    from serving.webserver import Services, refuse_taken
+
     settings = load_settings()
+    refuse_taken(port)
+    find_plugins()  # a broken one is told here in a sentence, not in the UI in thirty lines
     _prepare(settings)
     environment = os.environ | {"KSHIFT_HOME": str(settings.home), "DAGSTER_HOME": str(settings.dagster_home)}
-    console.print(f"The asset graph: http://127.0.0.1:{port}  (Ctrl-C stops it)")
-    dagster = str(Path(sys.executable).with_name("dagster"))
-    command = [dagster, "dev", "-w", str(ROOT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, env=environment, cwd=ROOT)  # noqa: S603  # our own command line
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: process.send_signal(received))
-    raise typer.Exit(max(process.wait(), 0))
+    if status := Services(ROOT / "workspace.yaml", port, environment).run(console):
+        errors.print("[red]Dagster ended by itself.[/] Its last words stand above", soft_wrap=True)
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -216,17 +228,47 @@ def _runner(settings: Settings | None = None) -> "Iterator[tuple[Runner, Setting
 
 
 def _ingest(runner: "Runner", settings: Settings, listen: "Listener") -> "list[Outcome]":
-    from kshift_assets.chess.tables import DUMP_GAMES, PLAYER_GAMES
+    from kshift_assets.chess.tables import PLAYER_GAMES
 
     outcomes = runner.run_all(runner.plan([PLAYER_GAMES.key], None, {PLAYER_GAMES.key}), listen)
-    outcomes += runner.carry_on({PLAYER_GAMES.key, DUMP_GAMES.key}, timedelta(hours=settings.fresh_hours), listen)
-    return outcomes
+    return outcomes + _carry_on(runner, settings, listen)
+
+
+def _carry_on(runner: "Runner", settings: Settings, listen: "Listener") -> "list[Outcome]":
+    """Make anew what is behind its sources; in between, ask about players who lack a profile or whose copy is old."""
+    from kshift_assets.chess.tables import DUMP_GAMES, PLAYER_GAMES, RATING_HISTORIES, TV_GAMES, USER_PROFILES
+    from kshift_assets.published import SNAPSHOT_KEY
+
+    about_players = [USER_PROFILES.key, RATING_HISTORIES.key]
+    sources = {PLAYER_GAMES.key, TV_GAMES.key, DUMP_GAMES.key, *about_players}
+    max_age = timedelta(hours=settings.fresh_hours)
+    # The marts say who plays most; the profiles of those whose games just came are published together with the games.
+    outcomes = runner.carry_on({*sources, SNAPSHOT_KEY}, max_age, listen)
+    outcomes += runner.run_all(runner.plan(about_players, None), listen)
+    return outcomes + runner.carry_on(sources, max_age, listen)
+
+
+def _crawl(runner: "Runner", settings: Settings, budget: tuple[int, int], listen: "Listener") -> "list[Outcome]":
+    from kshift_assets.chess.tables import PLAYER_GAMES, PLAYERS_FRONTIER
+    from kshift_assets.runs import Batch
+
+    fetch = Batch((PLAYER_GAMES.key,), None)
+    players, requests = budget
+    listen(fetch, None)
+    fetched = runner.run(fetch, {"player_games": {"crawl_players": players, "crawl_requests": requests}})
+    listen(fetch, fetched)
+    outcomes = [fetched]
+    if not fetched.rows:  # nothing else makes it anew, yet it tells who was fetched
+        outcomes += runner.run_all([Batch((PLAYERS_FRONTIER.key,), None)], listen)
+    return outcomes + _carry_on(runner, settings, listen)
 
 
 def _demo(runner: "Runner", settings: Settings, months: Sequence[str], listen: "Listener") -> "list[Outcome]":
-    from kshift_assets.chess.tables import DUMP_GAMES
+    from kshift_assets.chess.tables import DUMP_GAMES, TV_GAMES
 
-    return runner.run_all(runner.plan([DUMP_GAMES.key], months), listen) + _ingest(runner, settings, listen)
+    outcomes = runner.run_all(runner.plan([DUMP_GAMES.key], months), listen)
+    outcomes += runner.run_all(runner.plan([TV_GAMES.key], None, {TV_GAMES.key}), listen)
+    return outcomes + _ingest(runner, settings, listen)
 
 
 def _shown(work: "Callable[[Listener], list[Outcome]]") -> "list[Outcome]":
