@@ -149,9 +149,9 @@ def up(
     find_plugins()  # a broken one is told here in a sentence, not in the UI in thirty lines
     _prepare(settings)
     environment = os.environ | {"KSHIFT_HOME": str(settings.home), "DAGSTER_HOME": str(settings.dagster_home)}
-    if status := Services(ROOT / "workspace.yaml", port, environment).run(console):
+    if code := Services(ROOT / "workspace.yaml", port, environment).run(console):
         errors.print("[red]Dagster ended by itself.[/] Its last words stand above", soft_wrap=True)
-    raise typer.Exit(status)
+    raise typer.Exit(code)
 
 
 @app.command()
