@@ -17,6 +17,7 @@ DUMP_NAME = "lichess_db_standard_rated_{month}.pgn.zst"
 FRAME_BYTES = 256 * 1024
 SKIPPABLE = 0x184D2A50
 LEVEL = 19
+LONG_ENOUGH = 40  # plies of a game that can be cut in its middle
 
 
 def pgn(game: Game, people: dict[str, Player], until_ms: int) -> str:
@@ -122,7 +123,8 @@ def write_dumps(games: list[Game], people: dict[str, Player], out: Path) -> Coun
         facts[f"games in the dump of {month}"] = len(texts)
         facts[f"of these in no export ({month})"] = sum(g.plan.dump_only for g in chosen)
         if month == DUMP_MONTHS[-1]:
-            hurt = next(k for k, g in enumerate(chosen) if g.plan.dump_only and len(g.played.moves) > 40 and k > 9)  # noqa: PLR2004 - well inside
+            long_ones = [k for k, g in enumerate(chosen) if g.plan.dump_only and len(g.played.clocks) > LONG_ENOUGH]
+            hurt = long_ones[len(long_ones) // 2]
             texts[hurt] = damaged(texts[hurt])
         packed = parallel_zstd("".join(texts).encode())
         name = DUMP_NAME.format(month=month)
