@@ -10,6 +10,7 @@ import dagster as dg
 from dagster import DagsterInstance
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionResolvedStatus
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -73,7 +74,9 @@ def states(
 
 def write_table(found: Sequence[TableState], catalog: Mapping[str, Any] | None, console: Console) -> None:
     """Print the states for people."""
-    table = Table("table", "state", "rows", "newest game (UTC)", "last run (UTC)", "what is wrong")
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("table", "state", "rows", "newest game UTC", "last run UTC"):
+        table.add_column(name, justify="right" if name == "rows" else "left", no_wrap=True)
     for one in found:
         table.add_row(
             one.table,
@@ -81,9 +84,11 @@ def write_table(found: Sequence[TableState], catalog: Mapping[str, Any] | None, 
             "" if one.rows is None else f"{one.rows:,}",
             (one.newest or "")[:16].replace("T", " "),
             (one.last_run or "never")[:16].replace("T", " "),
-            escape("; ".join(one.problems)),
         )
     console.print(table)
+    for one in found:
+        for problem in one.problems:
+            console.print(f"[{STYLES[one.state]}]{one.state}[/] {one.table}: {escape(problem)}", soft_wrap=True)
     console.print(
         f"snapshot {catalog['snapshot']}, published {catalog['published'][:19]}"
         if catalog
@@ -149,8 +154,8 @@ def _newest(database: Path, lake: str, catalog: Mapping[str, Any] | None) -> dic
     newest = {}
     with connect(database, [lake]) as connection:
         for name, table in catalog["tables"].items():
-            for column in ("tm_created", "tm_last", "tm_started"):
-                if column in table["schema"]:
+            for column in ("tm_created", "tm_last"):
+                if column in table["schema"] and ("id_game" in table["schema"] or column == "tm_last"):
                     value = next(ask(connection, f"SELECT max({column}) FROM {name}").rows)[0]  # noqa: S608  # our own names
                     if value:
                         newest[name] = value.isoformat()

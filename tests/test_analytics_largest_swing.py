@@ -99,7 +99,7 @@ def test_real_analyses_give_what_a_plain_reckoning_gives() -> None:
         ply, before, after, change = reckoned(document["analysis"])
         assert row["n_swing_ply"] == ply
         assert row["val_swing_san"] == document["moves"].split()[ply - 1]
-        assert row["val_swing_colour"] == ("black", "white")[ply % 2]
+        assert row["val_swing_color"] == ("black", "white")[ply % 2]
         assert (row["val_eval_before_cp"], row["val_eval_after_cp"]) == (before, after)
         assert row["val_swing_win_pct"] == pytest.approx(change)
 

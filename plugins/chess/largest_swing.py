@@ -13,7 +13,7 @@ class LargestSwing(pa.DataFrameModel):
 
     id_game: str = pa.Field(description="Lichess game id")
     n_swing_ply: pl.Int16 = pa.Field(ge=1, nullable=True, description="Ply of the largest swing, from 1")
-    val_swing_colour: str = pa.Field(isin=("white", "black"), nullable=True, description="Who made that move")
+    val_swing_color: str = pa.Field(isin=("white", "black"), nullable=True, description="Who made that move")
     val_swing_san: str = pa.Field(nullable=True, description="That move in SAN")
     val_eval_before_cp: pl.Int16 = pa.Field(
         in_range={"min_value": -1000, "max_value": 1000},
@@ -76,7 +76,7 @@ def compute(games: pl.DataFrame) -> pl.DataFrame:
         .select(
             "id_game",
             ply.alias("n_swing_ply"),
-            colour.alias("val_swing_colour"),
+            colour.alias("val_swing_color"),
             pl.col("val_moves").str.split(" ").list.get(ply - 1, null_on_oob=True).alias("val_swing_san"),
             before,
             after,
