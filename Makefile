@@ -45,7 +45,7 @@ conformance: $(STAMP)  ## hold the readers against real recordings, with their n
 	$(BIN)/python -m pytest -n 0 -s tests/test_recorded_dumps.py tests/test_recorded_games.py tests/test_contracts.py
 
 sample: $(STAMP)  ## play the embedded sample anew (needs Stockfish; takes long)
-	$(BIN)/python data/sample/generate.py
+	$(BIN)/python -B data/sample/generate.py
 
 bench: $(STAMP)  ## measure the parts, with medians
 	$(BIN)/python benchmarks/run.py

@@ -23,7 +23,7 @@ def swing(cp: list[int | None], mate: list[int | None] | None = None, **columns:
 
 
 def shown(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[f"val_{name}"] for name in ("swing_san", "swing_colour", "eval_before_cp", "eval_after_cp"))
+    return tuple(row[f"val_{name}"] for name in ("swing_san", "swing_color", "eval_before_cp", "eval_after_cp"))
 
 
 def test_blacks_blunder_is_whites_gain() -> None:
