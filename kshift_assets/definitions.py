@@ -10,6 +10,7 @@ from kshift_assets.chess.analytics import analytic_asset, analytic_table
 from kshift_assets.chess.cleaned import clean_games
 from kshift_assets.chess.frontier import players_frontier
 from kshift_assets.chess.marts import PLAYER_SUMMARY_MART, Mart, mart_asset, opening_results_mart
+from kshift_assets.chess.profiles import players, rating_histories, user_profiles
 from kshift_assets.chess.sources import dump_games, fetches, pending_games, player_games
 from kshift_assets.chess.tables import (
     DUMP_GAMES,
@@ -17,11 +18,14 @@ from kshift_assets.chess.tables import (
     GAMES,
     PENDING_GAMES,
     PLAYER_GAMES,
+    PLAYERS,
     PLAYERS_FRONTIER,
+    RATING_HISTORIES,
     REJECTED_GAMES,
     TABLES,
     TV_GAMES,
     TV_RUNNING,
+    USER_PROFILES,
 )
 from kshift_assets.chess.tv import tv_games, tv_running
 from kshift_assets.published import SNAPSHOT_KEY, snapshot_asset
@@ -41,6 +45,7 @@ from resources.snapshots import Snapshots
 from sensors.automation import AUTOMATION
 from sensors.freshness import freshness_alerts
 from sensors.ingestion import HOURLY_INGEST, INGEST_JOB
+from sensors.profiles import DAILY_PROFILES, PROFILES_JOB
 from sensors.tv import TV_JOB, watch_tv_every_minute
 
 
@@ -55,7 +60,10 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
         player_games,
         tv_games,
         dump_games,
+        user_profiles,
+        rating_histories,
         clean_games,
+        players,
         players_frontier,
         *(analytic_asset(plugin) for plugin in found),
         *(mart_asset(mart, freshness, age) for mart in chess_marts),
@@ -66,8 +74,8 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
     promised = [*(mart.table.key for mart in chess_marts), snapshot.key]
     return dg.Definitions(
         assets=[*assets, tv_running, fetches, pending_games, snapshot],
-        jobs=[INGEST_JOB, TV_JOB],
-        schedules=[HOURLY_INGEST],
+        jobs=[INGEST_JOB, TV_JOB, PROFILES_JOB],
+        schedules=[HOURLY_INGEST, DAILY_PROFILES],
         sensors=[AUTOMATION, freshness_alerts(promised), watch_tv_every_minute],
         resources=outside_world(settings),
         executor=dg.in_process_executor,
@@ -85,8 +93,11 @@ def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
         FETCHES,
         PENDING_GAMES,
         PLAYERS_FRONTIER,
+        USER_PROFILES,
+        RATING_HISTORIES,
         GAMES,
         REJECTED_GAMES,
+        PLAYERS,
         *analytics,
         *(mart.table for mart in _marts(analytics)),
     ]
@@ -135,6 +146,8 @@ def outside_world(settings: Settings) -> dict[str, object]:
             lookback_days=settings.lookback_days,
             pending_games=settings.pending_games,
             dump_pending=settings.dump_pending,
+            profile_days=settings.profile_days,
+            profile_budget=settings.profile_budget,
         ),
     }
 

@@ -15,7 +15,7 @@ from resources.names import user_id
 
 PREFIX = "KSHIFT_"
 # In the path of a table, delta-rs, Polars or DuckDB take these for a wildcard, an escape or a partition.
-MISREAD = frozenset("%*?[]'=^|\\")
+MISREAD = frozenset("%*?[]'=^|#\\")
 
 
 class Settings(BaseSettings):
@@ -62,6 +62,12 @@ class Settings(BaseSettings):
     dump_pending: Literal["none", "tracked", "all"] = Field(
         "tracked",
         description="Whose games that a dump has without a result are asked for by id: none, tracked (players) or all",
+    )
+    profile_days: int = Field(
+        30, ge=1, le=3_660, description="A player's profile is fetched anew when the copy is older than so many days"
+    )
+    profile_budget: int = Field(
+        3_000, ge=0, le=120_000, description="Profiles that each run asks for at most, 300 a request; 0 for none"
     )
     data_age_days: int = Field(
         45, ge=1, le=36_600, description="A table whose newest game is older than this many days is reported"

@@ -1,12 +1,14 @@
 """The chess tables: every column with its type, meaning and rule. The only place where they are written."""
 
-from typing import Annotated
+from types import new_class
+from typing import Annotated, cast
 
 import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.game_rules import GameRules
+from kshift_assets.chess.perfs import PERFS, RUNS
 
 Utc = Annotated[pl.Datetime, "us", "UTC"]
 Int16s = Annotated[pl.List, pl.Int16()]
@@ -321,6 +323,108 @@ class RejectedGames(pa.DataFrameModel):
     )
     tm_ingested: Utc = pa.Field(description="When it was fetched")
     dt_month: str = pa.Field(str_matches=MONTH, description="Partition: month of the source")
+
+
+class UserProfiles(pa.DataFrameModel):
+    """Profiles of players as Lichess sent them; a changed profile is a further row."""
+
+    id_user: str = pa.Field(str_matches=USER_ID, description="User id, lower case")
+    val_state: str = pa.Field(
+        isin=("open", "closed", "missing"),
+        description="open; closed: an account that shows only its name; missing: Lichess knows no such user (any more)",
+    )
+    val_document: str = pa.Field(nullable=True, description="The document as JSON; null for a missing user")
+    val_hash: str = pa.Field(description="SHA-256 of the document: tells a new version from a repetition")
+    id_fetch: str = pa.Field(description="The request that brought it, see lichess.fetches")
+    tm_ingested: Utc = pa.Field(description="When that request was made")
+
+
+class UserRequests(pa.DataFrameModel):
+    """Which users were asked for and when, whatever came: tells whose copy is old."""
+
+    id_user: str = pa.Field(str_matches=USER_ID, description="User id, lower case")
+    val_what: str = pa.Field(isin=("profile", "rating_history"), description="What was asked for")
+    tm_asked: Utc = pa.Field(description="When it was answered")
+
+
+class RatingHistories(pa.DataFrameModel):
+    """Ratings of the followed players day by day, as Lichess draws them; the newest of a day counts."""
+
+    id_user: str = pa.Field(str_matches=USER_ID, description="User id, lower case")
+    val_perf: str = pa.Field(description="Rating category, Lichess's key")
+    dt_day: pl.Date = pa.Field(description="Day, UTC")
+    n_rating: pl.Int16 = pa.Field(ge=0, description="Rating at the end of that day")
+    tm_ingested: Utc = pa.Field(description="When this rating was fetched first")
+
+
+class _PlayerFacts(pa.DataFrameModel):
+    """Every player whose profile was fetched, once, with ratings by category; closed accounts as last seen."""
+
+    id_user: str = pa.Field(str_matches=USER_ID, description="User id, lower case")
+    val_name: str = pa.Field(nullable=True, description="Name as displayed; null for a user whom Lichess does not know")
+    val_title: str = pa.Field(nullable=True, description="Title, e.g. GM, BOT")
+    ind_closed: bool = pa.Field(description="Whether the account is closed, or Lichess knows it no more")
+    ind_patron: bool = pa.Field(description="Whether the player supports Lichess")
+    ind_verified: bool = pa.Field(description="Whether Lichess has verified who it is")
+    ind_tos_violation: bool = pa.Field(description="Whether the account is marked for breaking the rules")
+    val_flair: str = pa.Field(nullable=True, description="Flair beside the name, Lichess's key")
+    val_country: str = pa.Field(nullable=True, description="Flag that the player chose, mostly ISO 3166-1 alpha-2")
+    val_location: str = pa.Field(nullable=True, description="Place, as the player wrote it")
+    val_real_name: str = pa.Field(nullable=True, description="Real name, as the player wrote it")
+    val_bio: str = pa.Field(nullable=True, description="What the player says of themself")
+    val_links: str = pa.Field(nullable=True, description="Links, as the player wrote them, one a line")
+    n_rating_fide: pl.Int16 = pa.Field(nullable=True, ge=0, description="FIDE rating, as the player wrote it")
+    tm_created: Utc = pa.Field(nullable=True, description="When the account was opened")
+    tm_seen: Utc = pa.Field(nullable=True, description="When the player was last online")
+    n_play_time_s: pl.Int64 = pa.Field(nullable=True, ge=0, description="Time spent playing, seconds")
+    n_play_time_tv_s: pl.Int64 = pa.Field(nullable=True, ge=0, description="Time spent on TV, seconds")
+    n_games: pl.Int32 = pa.Field(nullable=True, ge=0, description="Games played; null where Lichess left counts out")
+    n_games_rated: pl.Int32 = pa.Field(nullable=True, ge=0, description="Rated games played")
+    n_games_ai: pl.Int32 = pa.Field(nullable=True, ge=0, description="Games against the computer")
+    n_wins: pl.Int32 = pa.Field(nullable=True, ge=0, description="Games won")
+    n_draws: pl.Int32 = pa.Field(nullable=True, ge=0, description="Games drawn")
+    n_losses: pl.Int32 = pa.Field(nullable=True, ge=0, description="Games lost")
+    n_playing: pl.Int32 = pa.Field(nullable=True, ge=0, description="Games in play when it was fetched")
+    n_imported: pl.Int32 = pa.Field(nullable=True, ge=0, description="Games imported")
+    n_bookmarked: pl.Int32 = pa.Field(nullable=True, ge=0, description="Games bookmarked")
+    tm_facts: Utc = pa.Field(description="When the profile that gives these facts was fetched")
+    tm_ingested: Utc = pa.Field(description="When the newest version was fetched: later, if the account closed since")
+
+
+def _with_perfs(facts: type[pa.DataFrameModel]) -> type[pa.DataFrameModel]:
+    """The same table with five columns for each rating category, two for each puzzle game."""
+    columns: dict[str, tuple[object, object]] = {}
+    for key, name in PERFS.items():
+        columns |= {
+            f"n_rating_{name}": (pl.Int16, _optional(f"Glicko-2 rating in {key}; 1500 where none was played")),
+            f"n_rd_{name}": (pl.Int16, _optional(f"Rating deviation in {key}")),
+            f"n_games_{name}": (pl.Int32, _optional(f"Rated games in {key}" if key != "puzzle" else "Puzzles tried")),
+            f"n_progress_{name}": (
+                pl.Int16,
+                pa.Field(nullable=True, description=f"Change of the rating in {key} over the last twelve games"),
+            ),
+            f"ind_provisional_{name}": (
+                pl.Boolean,
+                pa.Field(nullable=True, description=f"Whether the rating in {key} is provisional"),
+            ),
+        }
+    for name in RUNS:
+        columns[f"n_runs_{name}"] = (pl.Int32, _optional(f"Runs of puzzle {name}"))
+        columns[f"n_score_{name}"] = (pl.Int32, _optional(f"Best score in puzzle {name}"))
+    body = {
+        "__doc__": facts.__doc__,
+        "__module__": __name__,
+        "__annotations__": {name: kind for name, (kind, _) in columns.items()},
+        **{name: column for name, (_, column) in columns.items()},
+    }
+    return cast("type[pa.DataFrameModel]", new_class("Players", (facts,), exec_body=lambda space: space.update(body)))
+
+
+def _optional(text: str) -> object:
+    return pa.Field(nullable=True, ge=0, description=text)
+
+
+Players = _with_perfs(_PlayerFacts)
 
 
 class Moves(pa.DataFrameModel):

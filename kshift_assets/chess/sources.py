@@ -31,6 +31,7 @@ from kshift_assets.reporting import (
     table_metadata,
 )
 from kshift_assets.tables import polars_schema, summary
+from resources.alerts import Alert, Alerts
 from resources.dumps import DumpDamaged, DumpFile, Dumps
 from resources.errors import UserError
 from resources.following import Following
@@ -109,7 +110,7 @@ def dump_frames(dumps: Dumps, files: list[DumpFile], month: str, ingested: datet
 
 def damaged_games(number: int) -> Finding:
     """A warning where games of a dump could not be read: they are in chess.rejected_games, with their text."""
-    text = f"{number} games are damaged, see chess.rejected_games" if number else ""
+    text = f"damaged games: {number}, see chess.rejected_games" if number else ""
     return Finding(
         "damaged_games", passed=not number, metadata={"damaged": number}, text=text, severity=dg.AssetCheckSeverity.WARN
     )
@@ -163,7 +164,12 @@ class Crawl(dg.Config):
     pool="lichess",
 )
 def player_games(
-    context: dg.AssetExecutionContext, config: Crawl, lake: Lake, lichess: Lichess, following: Following
+    context: dg.AssetExecutionContext,
+    config: Crawl,
+    lake: Lake,
+    lichess: Lichess,
+    following: Following,
+    alerts: Alerts,
 ) -> Iterator[Report]:
     """What is new of every followed player; a run for one month fetches that month whole, whatever was there before."""
     if not tracked(lake, following.players):
@@ -174,6 +180,9 @@ def player_games(
     for player in harvest.players:
         if player.reason:
             context.log.warning("%s: %s: %s", player.id_user, player.state, player.reason)
+    if broken := [player for player in harvest.players if player.state == "broken"]:
+        text = f"the games of {len(broken)} players cannot be read, first {broken[0].id_user}: {broken[0].reason}"
+        alerts.send(Alert(PLAYER_GAMES.key.to_user_string(), "trouble", text))
     stored = lake.rows_by_month(PLAYER_GAMES.full_name)
     changed = {month: stored.get(month, 0)} if month else untold(context.instance, stored)
     audit = Audit(PLAYER_GAMES.model)

@@ -8,11 +8,15 @@ from kshift_assets.chess.schemas import (
     PendingGames,
     PlayerFetches,
     PlayerGames,
+    Players,
     PlayersFrontier,
     PlayerSummary,
+    RatingHistories,
     RejectedGames,
     TvGames,
     TvRunning,
+    UserProfiles,
+    UserRequests,
 )
 from kshift_assets.reporting import Table
 
@@ -24,8 +28,12 @@ FETCHES = Table("lichess", "fetches", Fetches)
 PENDING_GAMES = Table("lichess", "pending_games", PendingGames)
 PLAYER_FETCHES = Table("lichess", "player_fetches", PlayerFetches, consumer=False)
 PLAYERS_FRONTIER = Table("lichess", "players_frontier", PlayersFrontier)
+USER_PROFILES = Table("lichess", "user_profiles", UserProfiles)
+USER_REQUESTS = Table("lichess", "user_requests", UserRequests, consumer=False)
+RATING_HISTORIES = Table("lichess", "rating_histories", RatingHistories)
 GAMES = Table("chess", "games", Games)
 REJECTED_GAMES = Table("chess", "rejected_games", RejectedGames)
+PLAYERS = Table("chess", "players", Players)
 PLAYER_SUMMARY = Table("marts", "player_summary", PlayerSummary)
 OPENING_RESULTS = Table("marts", "opening_results", OpeningResults)
 
