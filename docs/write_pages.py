@@ -6,13 +6,18 @@ from kshift_assets.chess.schemas import Moves
 from kshift_assets.definitions import consumer_tables, find_plugins
 from kshift_assets.dictionary import data_dictionary
 from kshift_assets.reporting import Table
+from resources.contract_page import contract_page
+from resources.contracts import CONTRACTS
 
 FOLDER = Path(__file__).parent
 
 
 def pages() -> dict[str, str]:
     """Name of the page → its text."""
-    return {"data_dictionary.md": data_dictionary([*consumer_tables(find_plugins()), Table("chess", "moves", Moves)])}
+    return {
+        "data_dictionary.md": data_dictionary([*consumer_tables(find_plugins()), Table("chess", "moves", Moves)]),
+        "lichess_contract.md": contract_page(CONTRACTS),
+    }
 
 
 if __name__ == "__main__":
