@@ -238,9 +238,10 @@ class Pull:
         is_full = len(page.games) + len(page.broken) >= page.asked
         brings_news = any(game.id_game not in way.seen for game in added) or len(known) < len(unfinished)
         goes_further = way.move_to(game for game in sound if is_full or game.id_game not in known)
-        way.move_to(sound)
+        if is_fruitful := brings_news or goes_further:
+            way.move_to(sound)
         way.seen |= {game.id_game for game in added}
-        if way.is_complete_after(page, is_fruitful=brings_news or goes_further):
+        if way.is_complete_after(page, is_fruitful=is_fruitful):
             self.passes.popleft()
         way.told |= {_mark(line) for line in page.broken}
         self.waiting.forget({game.id_game for game in games}, page.tm_fetched)
