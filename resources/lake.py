@@ -9,18 +9,27 @@ import dagster as dg
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import stamina
-from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake import Schema as DeltaSchema
+from deltalake import DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from resources.commits import (
+    LostRace,
+    append,
+    attempts,
+    delta_schema,
+    months_of,
+    other_columns,
+    replace,
+    replace_all,
+    with_columns,
+)
 from resources.durability import make_folder, sync, sync_commits
-from resources.errors import UserError
-from resources.frame_stream import FrameStream, arrow_schema
+from resources.parts import PARTITION, Parts
 
-MONTH = "dt_month"
-COMMIT_ATTEMPTS = 20
-WHOLE = "kshift.whole"
+MONTH = PARTITION
+
+# Keys of a commit's texts: those of its note, and its month.
+PREFIX, NOTED_MONTH = "kshift.", "knightshift.month"
 
 # The version up to which this process has synced each table, by its folder and id.
 _synced: dict[tuple[Path, str], int] = {}
@@ -43,7 +52,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Written:
-    """A durable commit: its version of the table and the number of rows that it added."""
+    """A durable commit: a version of the table that has it, and the number of rows that it added."""
 
     version: int
     n_rows: int
@@ -69,50 +78,38 @@ class Lake(dg.ConfigurableResource["Lake"]):
     ) -> Written:
         """Replace a whole table, or one month of it, by the frames, in one atomic commit.
 
-        `frames` is a function since a commit that lost a race is written again. The frames stream: memory holds one
-        at a time. If making them raises, nothing is committed and that exception comes out. `note` is kept with the
-        commit, see `note_of`.
+        `frames` is a function since they are made again if somebody else overwrote the same rows meanwhile: what they
+        were made from may have changed too. They stream: memory holds one at a time. If making them raises, nothing is
+        committed and that exception comes out. Rows that others append meanwhile stay. `note` is kept with the commit,
+        see `note_of`. Raises LostRace if somebody else was faster every time.
         """
-        texts = {f"kshift.{key}": value for key, value in ((note or {}) | {"month": month or ""}).items()}
-
-        def write(target: DeltaTable) -> int:
-            stream = FrameStream(frames(), schema)
-            stream.write(
-                target,
-                mode="overwrite",
-                predicate=f"{MONTH} = '{month}'" if month else None,
-                schema_mode=_schema_mode(table, target, schema, is_whole=month is None),
-                commit_properties=CommitProperties(
-                    custom_metadata=texts,
-                    # delta-rs lets two overwrites of a whole table both succeed, which leaves the rows of both; two
-                    # commits that move the same cursor exclude each other.
-                    app_transactions=None if month else [Transaction(WHOLE, target.version() + 1)],
-                ),
-            )
-            return stream.n_rows
-
-        return self._commit(table, schema, write)
+        texts = {f"{PREFIX}{key}": value for key, value in (note or {}).items()} | {NOTED_MONTH: month or ""}
+        path = self.path(table)
+        for attempt in attempts(LostRace):
+            with attempt:
+                before = self._opened(table, schema, keeps_rows=bool(month))
+                columns = None if month else other_columns(table, path, before, schema)
+                parts = Parts(path, schema, month)
+                files = parts.write(frames())
+                if columns:
+                    replace_all(before, files, columns, texts)
+                else:
+                    replace(path, before, files, month, texts)
+        return self._written(table, parts.n_rows)
 
     def append(self, table: str, frame: pl.DataFrame, schema: pl.Schema, cursor: Cursor | None = None) -> Written:
         """Add a page of rows and, in the same commit, move the cursor past it.
 
         Raises CursorMoved, with nothing stored, if the stored cursor is not `cursor.old` any more.
         """
-        moves = [Transaction(cursor.name, cursor.new)] if cursor else None
-
-        def write(target: DeltaTable) -> int:
-            if cursor and target.transaction_version(cursor.name) != cursor.old:
-                raise CursorMoved(f"{table}: the cursor {cursor.name} is no longer at {cursor.old}")
-            stream = FrameStream([frame], schema)
-            stream.write(
-                target,
-                mode="append",
-                schema_mode=_schema_mode(table, target, schema, is_whole=False),
-                commit_properties=CommitProperties(app_transactions=moves),
-            )
-            return stream.n_rows
-
-        return self._commit(table, schema, write)
+        moves = [Transaction(cursor.name, cursor.new)] if cursor else []
+        for attempt in attempts(CommitFailedError):
+            with attempt:
+                target = self._opened(table, schema, keeps_rows=True)
+                if cursor and target.transaction_version(cursor.name) != cursor.old:
+                    raise CursorMoved(f"{table}: the cursor {cursor.name} is no longer at {cursor.old}")
+                append(target, Parts(self.path(table), schema, None).write([frame]), moves)
+        return self._written(table, frame.height)
 
     def cursor(self, table: str, name: str) -> int | None:
         """The position that the last page under this name stored; None before the first."""
@@ -180,7 +177,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
     def months(self, table: str) -> list[str]:
         """The months that have rows."""
         delta = self._open(table)
-        return sorted({str(part[MONTH]) for part in delta.partitions()}) if delta else []
+        return months_of(delta) if delta else []
 
     def version(self, table: str) -> int | None:
         """The newest version; None if there is no such table."""
@@ -212,10 +209,8 @@ class Lake(dg.ConfigurableResource["Lake"]):
         """The note of the newest overwrite of that month, of those that the log still has."""
         delta = self._open(table)
         for entry in delta.history(1_000) if delta else ():
-            if entry.get("kshift.month") == month:
-                return {
-                    key.removeprefix("kshift."): str(value) for key, value in entry.items() if key.startswith("kshift.")
-                }
+            if entry.get(NOTED_MONTH) == month:
+                return {key.removeprefix(PREFIX): str(text) for key, text in entry.items() if key.startswith(PREFIX)}
         return {}
 
     def path(self, table: str) -> str:
@@ -229,20 +224,19 @@ class Lake(dg.ConfigurableResource["Lake"]):
         except TableNotFoundError:
             return None
 
-    def _commit(self, table: str, schema: pl.Schema, write: Callable[[DeltaTable], int]) -> Written:
-        for attempt in stamina.retry_context(
-            on=CommitFailedError,
-            attempts=COMMIT_ATTEMPTS,
-            timeout=None,
-            wait_initial=0.02,
-            wait_max=1.0,
-            wait_jitter=0.1,
-        ):
+    def _opened(self, table: str, schema: pl.Schema, *, keeps_rows: bool) -> DeltaTable:
+        """The table, made if it is not there; with all columns of the schema if its old rows stay."""
+        for attempt in attempts(CommitFailedError):
             with attempt:
                 target = self._open(table) or self._create(table, schema)
-                n_rows = write(target)
-                self._make_durable(table, target)
-        return Written(target.version(), n_rows)
+                if keeps_rows:
+                    target = with_columns(table, self.path(table), target, schema)
+        return target
+
+    def _written(self, table: str, n_rows: int) -> Written:
+        after = DeltaTable(self.path(table))
+        self._make_durable(table, after)
+        return Written(after.version(), n_rows)
 
     def _create(self, table: str, schema: pl.Schema) -> DeltaTable:
         path = self.path(table)
@@ -251,7 +245,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
         try:
             DeltaTable.create(
                 path,
-                schema=DeltaSchema.from_arrow(arrow_schema(schema)),
+                schema=delta_schema(schema),
                 mode="ignore",
                 partition_by=[MONTH] if MONTH in schema else None,
             )
@@ -275,23 +269,6 @@ class Lake(dg.ConfigurableResource["Lake"]):
             for folder in (root.parent, Path(self.uri), Path(self.uri).parent):
                 sync(folder)
         _synced[identity] = version
-
-
-def _schema_mode(table: str, target: DeltaTable, schema: pl.Schema, *, is_whole: bool) -> str | None:
-    """How a commit changes the table's columns: not at all, by adding some, or, if no old row stays, in any way."""
-    stored = {field.name: field.type for field in target.schema().fields}
-    wanted = {field.name: field.type for field in DeltaSchema.from_arrow(arrow_schema(schema)).fields}
-    if stored == wanted:
-        return None
-    if is_whole:
-        return "overwrite"
-    for name in stored.keys() & wanted.keys():
-        if stored[name] != wanted[name]:  # delta-rs would cast, and cut 1.5 to 1
-            raise UserError(
-                f"{table} holds {name} as {stored[name].to_json()}, but this version writes {wanted[name].to_json()}: "
-                f"delete the folder {unquote(target.table_uri).removeprefix('file://')} and materialize the table again"
-            )
-    return "merge"
 
 
 def parquet_sql(files: Sequence[str], schema: pl.Schema) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from lake_rows import SCHEMA, TABLE, numbers, stored
-from racers import ROWS, Racers, add_page, fill_month, fill_own_month, fill_table, month_of, racers
+from racers import ROWS, Racers, add_column, add_page, fill_month, fill_own_month, fill_table, month_of, racers
 
 from resources.lake import Lake
 
@@ -28,17 +28,24 @@ def test_four_that_fill_one_empty_month_leave_the_rows_of_one(four: Racers, lake
     assert stored(lake) == list(range(40 * ROWS))
     winners = lake.scan(TABLE, SCHEMA).group_by("dt_month").agg(pl.col("val_text").n_unique()).collect()
     assert winners.sort("dt_month").rows() == [(month_of(number), 1) for number in range(40)]
-    assert len({written.version for one in rounds for written in one}) == 4 * 40
+    assert {written.n_rows for one in rounds for written in one} == {ROWS}
 
 
-def test_four_that_fill_one_whole_table_leave_the_rows_of_one(four: Racers, lake: Lake):
-    rounds = four.race(fill_table, lake, 20)
+def test_four_that_replace_one_whole_table_leave_the_rows_of_one(four: Racers, lake: Lake):
+    for first in range(4):
+        four.race(fill_table, lake, 5, first * 5)
+        table = lake.scan(f"round.t{first}", SCHEMA).collect()
 
-    for number, written in enumerate(rounds):
-        table = lake.scan(f"round.t{number}", SCHEMA).collect()
         assert numbers(table) == list(range(ROWS))
         assert table.get_column("val_text").n_unique() == 1
-        assert len({one.version for one in written}) == 4
+
+
+def test_four_that_add_the_same_column_all_store_their_rows(four: Racers, lake: Lake):
+    four.race(add_column, lake, 5)
+    wide = pl.Schema({**SCHEMA, **{f"n_{number}": pl.Int16 for number in range(5)}})
+
+    assert stored(lake) == list(range(5 * 4 * ROWS))
+    assert lake.scan(TABLE, wide).collect().select(pl.col("^n_.*$").count()).row(0) == (4 * ROWS,) * 5
 
 
 def test_four_months_of_one_table_do_not_wait_for_each_other(four: Racers, lake: Lake):

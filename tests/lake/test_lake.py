@@ -8,12 +8,11 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError
 from lake_rows import FEBRUARY, JANUARY, MARCH, PLAIN, SCHEMA, TABLE, by_duckdb, numbers, rows, stored
 
-import resources.lake
+import resources.commits
+from resources.commits import LostRace
 from resources.errors import UserError
-from resources.frame_stream import FrameStream
 from resources.lake import Cursor, CursorMoved, Lake, Written
 
 
@@ -71,7 +70,7 @@ class TestOverwriting:
         assert numbers(lake.scan(TABLE, PLAIN).collect()) == [5, 6]
 
     def test_rows_of_another_month_are_refused(self, two_months: Lake):
-        with pytest.raises(DeltaError, match="Invalid data"):
+        with pytest.raises(ValueError, match="2013-03 does not belong into 2013-01"):
             two_months.overwrite(TABLE, lambda: [rows(0, 1), rows(1, 1, MARCH)], SCHEMA, JANUARY)
 
         assert stored(two_months) == [0, 1, 2, 3, 4, 10, 11, 12]
@@ -119,21 +118,6 @@ class TestFailing:
 
         assert two_months.version(TABLE) == 2
 
-    def test_no_more_frames_are_made_for_a_commit_that_has_failed(self, two_months: Lake):
-        made = 0
-
-        def frames() -> Iterator[pl.DataFrame]:
-            nonlocal made
-            for made in range(1, 10_001):  # noqa: B007  # counted for the assertion below
-                yield rows(0, 1)
-
-        with pytest.raises(DeltaError, match="no_such_column"):
-            FrameStream(frames(), SCHEMA).write(
-                DeltaTable(two_months.path(TABLE)), mode="overwrite", predicate="no_such_column = 1"
-            )
-
-        assert made < 10_000
-
     def test_a_commit_that_lost_a_race_is_written_again(self, two_months: Lake):
         made = 0
 
@@ -149,7 +133,7 @@ class TestFailing:
         assert stored(two_months, JANUARY) == [50, 51]
 
     def test_but_not_for_ever(self, two_months: Lake, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(resources.lake, "COMMIT_ATTEMPTS", 4)
+        monkeypatch.setattr(resources.commits, "ATTEMPTS", 4)
         made = 0
 
         def frames() -> Iterator[pl.DataFrame]:
@@ -158,7 +142,7 @@ class TestFailing:
             two_months.overwrite(TABLE, lambda: [rows(1000 * made, 1)], SCHEMA, JANUARY)
             yield rows(50, 2)
 
-        with pytest.raises(CommitFailedError):
+        with pytest.raises(LostRace):
             two_months.overwrite(TABLE, frames, SCHEMA, JANUARY)
 
         assert made == 4
@@ -340,7 +324,7 @@ class TestColumns:
 
 @pytest.mark.parametrize(
     "name",
-    ["with blank", "Zürich Übung", "日本", "an 'apostrophe'", "a#b{c},d", "!&+;$@~", "-x", ".hidden", 'a"b', "a:b"],
+    ["with blank", "Zürich Übung", "日本", "an 'apostrophe'", "a{b},c", "!&+;$@~", "-x", ".hidden", 'a"b', "a:b"],
 )
 def test_tables_may_lie_in_a_folder_of_any_name_that_settings_let_through(tmp_path: Path, name: str):
     lake = Lake(uri=str(tmp_path / name / "lake"))

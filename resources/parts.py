@@ -1,0 +1,136 @@
+"""The Parquet files of a commit to come: written while the frames arrive, and on the disk before anybody names them."""
+
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from deltalake.fs import DeltaStorageHandler
+from deltalake.transaction import AddAction
+
+from resources.durability import sync
+
+PARTITION = "dt_month"
+GROUP_ROWS = 100_000
+
+
+@dataclass
+class _Part:
+    """A file that is being written: what it is called, and the frames that wait for a full row group."""
+
+    path: str
+    stream: pa.NativeFile
+    writer: pq.ParquetWriter
+    n_rows: int = 0
+    waiting: list[pl.DataFrame] = field(default_factory=list)
+
+
+class Parts:
+    """Writes frames into new files below a table's folder, one file for each month that they hold.
+
+    delta-rs could do it, but it takes frames faster than it writes them and keeps them all, it changes their order,
+    and it names a file in the log before the file is on the disk.
+    """
+
+    def __init__(self, root: str, schema: pl.Schema, month: str | None) -> None:
+        self.n_rows = 0
+        self._schema, self._month = schema, month
+        self._root = None if "://" in root else Path(root)
+        # The same calls for a folder, which says clearly what is wrong with the disk, and for an object store.
+        self._files = (
+            pafs.SubTreeFileSystem(root, pafs.LocalFileSystem())
+            if self._root
+            else pafs.PyFileSystem(DeltaStorageHandler(root))
+        )
+        self._parts: dict[str | None, _Part] = {}
+        self._waiting = 0
+
+    @property
+    def months(self) -> list[str]:
+        """The months that have a file."""
+        return sorted(month for month in self._parts if month)
+
+    def write(self, frames: Iterable[pl.DataFrame]) -> list[AddAction]:
+        """Write all frames; returns what a commit says of the files. If that fails, they are removed.
+
+        Memory holds one frame, and the rows that wait for a full row group.
+        """
+        try:
+            for frame in frames:
+                self._take(frame.select(self._schema.names()).cast(self._schema))
+            return [self._finish(month, part) for month, part in self._parts.items()]
+        except BaseException:
+            self._remove()
+            raise
+
+    def _take(self, frame: pl.DataFrame) -> None:
+        self.n_rows += frame.height
+        for month, rows in _by_month(frame):
+            if self._month and month != self._month:
+                raise ValueError(f"a row of {month} does not belong into {self._month}")
+            if month not in self._parts:
+                self._parts[month] = self._new(month)
+            self._parts[month].waiting.append(rows)
+            self._waiting += rows.height
+        while self._waiting >= GROUP_ROWS:
+            self._flush(max(self._parts.values(), key=lambda part: sum(one.height for one in part.waiting)))
+
+    def _new(self, month: str | None) -> _Part:
+        folder = f"{PARTITION}={month}/" if month else ""
+        if folder:
+            self._files.create_dir(folder)
+        path = f"{folder}part-{uuid.uuid4()}.zstd.parquet"
+        stream = self._files.open_output_stream(path)
+        schema = arrow_schema(pl.Schema({name: kind for name, kind in self._schema.items() if name != PARTITION}))
+        writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=3, store_schema=False)
+        return _Part(path, stream, writer)
+
+    def _flush(self, part: _Part) -> None:
+        rows = pl.concat(part.waiting)
+        part.waiting.clear()
+        part.writer.write_table(rows.drop(PARTITION, strict=False).to_arrow(), row_group_size=GROUP_ROWS)
+        part.n_rows += rows.height
+        self._waiting -= rows.height
+
+    def _finish(self, month: str | None, part: _Part) -> AddAction:
+        if part.waiting:
+            self._flush(part)
+        part.writer.close()
+        part.stream.close()
+        if self._root:
+            for path in (self._root / part.path, (self._root / part.path).parent, self._root):
+                sync(path)
+        return AddAction(
+            path=part.path,
+            size=self._files.get_file_info(part.path).size,
+            partition_values={PARTITION: month} if month else {},
+            modification_time=time.time_ns() // 1_000_000,
+            data_change=True,
+            stats=json.dumps({"numRecords": part.n_rows}),
+        )
+
+    def _remove(self) -> None:
+        for part in self._parts.values():
+            with contextlib.suppress(OSError, pa.ArrowException):  # the error that led here is the one to show
+                part.writer.close()
+                part.stream.close()
+            with contextlib.suppress(OSError):
+                self._files.delete_file(part.path)
+
+
+def _by_month(frame: pl.DataFrame) -> list[tuple[str | None, pl.DataFrame]]:
+    if PARTITION not in frame.columns:
+        return [(None, frame)] if frame.height else []
+    return [(str(month), rows) for (month,), rows in frame.partition_by(PARTITION, as_dict=True).items()]
+
+
+def arrow_schema(schema: pl.Schema) -> pa.Schema:
+    """The Arrow schema in which a table is written."""
+    return pl.DataFrame(schema=schema).to_arrow().schema
