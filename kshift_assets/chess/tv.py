@@ -54,7 +54,7 @@ tv_running = dg.AssetSpec(
         )
     ],
     check_specs=[schema_check(TV_GAMES)],
-    pool="lichess",
+    pool="lichess_tv",  # not that of the players: their long backfills would keep TV waiting; requests queue anyway
 )
 def tv_games(context: dg.AssetExecutionContext, lake: Lake, lichess: Lichess, alerts: Alerts) -> Iterator[Report]:
     """What all channels show, and how games ended that they showed; a run for one month only asks how those ended."""
