@@ -1,16 +1,21 @@
 """SQL over the published snapshot, read-only: exactly one query, nothing else reachable than the published files."""
 
 import csv
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
 import duckdb
 import orjson
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from resources.errors import UserError
@@ -18,6 +23,8 @@ from resources.errors import UserError
 FORMATS = ("table", "csv", "json")
 FETCH_ROWS = 10_000
 TABLE_ROWS = 1_000
+WIDEST = 10_000
+NUMBERS = int | float | Decimal
 # What a spreadsheet would take for a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -95,17 +102,45 @@ def _write_json(answer: Answer, out: IO[str]) -> None:
 
 
 def _write_table(answer: Answer, out: IO[str]) -> None:
-    table = Table(*map(escape, answer.columns))
-    cut = False
-    for number, row in enumerate(answer.rows):
-        if number == TABLE_ROWS:
-            cut = True
-            break
-        table.add_row(*("" if value is None else escape(_printable(str(value))) for value in row))
+    rows = list(itertools.islice(answer.rows, TABLE_ROWS))
+    cut = next(answer.rows, None) is not None
     console = Console(file=out)
-    console.print(table)
+    table = Table(box=SIMPLE_HEAD)
+    for number, name in enumerate(answer.columns):
+        is_number = all(isinstance(row[number], NUMBERS | None) for row in rows)
+        table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(_shown, row))
+    needed = Measurement.get(console, console.options.update(width=WIDEST), table)
+    if not console.is_terminal:
+        console.width = max(console.width, min(needed.maximum, WIDEST))
+    if needed.minimum > console.width:
+        _write_records(answer.columns, rows, console)
+    else:
+        console.print(table)
     if cut:
         console.print(f"Only the first {TABLE_ROWS:,} rows are shown: --format csv gives all.")
+
+
+def _write_records(columns: Sequence[str], rows: Sequence[tuple[Any, ...]], console: Console) -> None:
+    """One line for each value, where a line for each row does not fit."""
+    for number, row in enumerate(rows, 1):
+        record = Table(box=None, title=f"row {number}", title_justify="left", show_header=False)
+        for name, value in zip(columns, row, strict=True):
+            record.add_row(f"[bold]{escape(name)}[/]", _shown(value))
+        console.print(record, "")
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}"
+        case float():
+            return f"{round(value, 4)}"
+        case _:
+            return escape(_printable(str(value)))
 
 
 def _printable(text: str) -> str:

@@ -127,7 +127,7 @@ def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> N
     )
     assert len(rows) == 2
     assert "id_user_white" in rows[0]["val_reasons"]
-    assert "│ 4" in kshift("sql", "SELECT count(*) AS games FROM chess.games").stdout
+    assert kshift("sql", "SELECT count(*) AS games FROM chess.games").stdout.split() == ["games", "───────", "4"]
 
     state = kshift("status", "--json", **settings)
     assert state.returncode == 0, state.stdout
