@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
-from lakehouse import pgn
+from lakehouse import Lakehouse, pgn
+from serving.cli import main
 
 ROOT = Path(__file__).parents[1]
 Kshift = Callable[..., subprocess.CompletedProcess[str]]
@@ -32,6 +34,24 @@ def kshift(tmp_path: Path) -> Kshift:
             check=False,
             timeout=120,
         )
+
+    return run
+
+
+@pytest.fixture
+def kshift_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Kshift:
+    """The same in this process, for the many refusals: importing Dagster takes a second each time."""
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("COLUMNS", "200")
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["kshift", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        printed = capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, int(stop.value.code or 0), printed.out, printed.err)
 
     return run
 
@@ -72,20 +92,24 @@ def sentence(found: subprocess.CompletedProcess[str]) -> str:
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(
-    kshift: Kshift, arguments: list[str], settings: dict[str, str], words: str
+    kshift_here: Kshift, arguments: list[str], settings: dict[str, str], words: str
 ) -> None:
-    assert re.search(words, sentence(kshift(*arguments, **settings)))
+    assert re.search(words, sentence(kshift_here(*arguments, **settings)))
 
 
-def test_what_is_refused_leaves_nothing_behind(kshift: Kshift, tmp_path: Path) -> None:
-    sentence(kshift("track", "a/b"))
+def test_a_real_process_refuses_in_the_same_way(kshift: Kshift) -> None:
+    assert "'2024-13' is not a month" in sentence(kshift("run", "chess/games", "--partition", "2024-13"))
+
+
+def test_what_is_refused_leaves_nothing_behind(kshift_here: Kshift, tmp_path: Path) -> None:
+    sentence(kshift_here("track", "a/b"))
     assert not (tmp_path / "home" / "lake").exists()
 
 
-def test_players_are_followed_and_forgotten(kshift: Kshift) -> None:
-    assert "1 followed: anna-b" in kshift("track", "Anna-B").stdout
-    assert "3 followed: anna-b, carl, dora" in kshift("track", "carl", "dora").stdout
-    assert "2 followed: anna-b, dora" in kshift("untrack", "CARL").stdout
+def test_players_are_followed_and_forgotten(kshift_here: Kshift) -> None:
+    assert "1 followed: anna-b" in kshift_here("track", "Anna-B").stdout
+    assert "3 followed: anna-b, carl, dora" in kshift_here("track", "carl", "dora").stdout
+    assert "2 followed: anna-b, dora" in kshift_here("untrack", "CARL").stdout
 
 
 def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> None:
@@ -139,6 +163,18 @@ def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> N
     assert "snapshot 2" in kshift("status", **settings).stdout
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a lakehouse with a published database."""
+    folder = tmp_path_factory.mktemp("published")
+    with dg.DagsterInstance.ephemeral() as instance:
+        lakehouse = Lakehouse(folder, instance)
+        lakehouse.write_dump("2024-01", pgn("aaaaaaa1"))
+        lakehouse.make("lichess/dump_games", "2024-01")
+        assert all(outcome.succeeded for outcome in lakehouse.carry_on())
+    return folder / "home"
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -156,14 +192,8 @@ def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> N
         "",
     ],
 )
-def test_queries_only_read_what_is_published(kshift: Kshift, tmp_path: Path, query: str) -> None:
-    dumps = tmp_path / "dumps"
-    dumps.mkdir()
-    (dumps / "lichess_db_standard_rated_2024-01.pgn").write_text(pgn("aaaaaaa1"))
-    selection = 'key:"lichess/dump_games" or group:"chess/*" or group:published'
-    made = kshift("run", selection, "--partition", "2024-01", KSHIFT_DUMP_DIR=str(dumps))
-    assert made.returncode == 0, made.stderr
-    found = kshift("sql", query)
+def test_queries_only_read_what_is_published(kshift_here: Kshift, published: Path, tmp_path: Path, query: str) -> None:
+    found = kshift_here("sql", query, KSHIFT_HOME=str(published))
     assert found.returncode == 2, found.stdout
     assert "Traceback" not in found.stderr
     assert not list(tmp_path.glob("out.csv"))
