@@ -1,6 +1,9 @@
 """Lichess TV, on real runs against the replay server: what runs is kept, what is over is stored, nothing twice."""
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -289,6 +292,32 @@ def test_a_game_that_a_channel_shows_without_listing_it_is_fetched_by_id(
     watcher.look()
     assert by_id(server) == [[game_id(0)]]
     assert watcher.look().n_running == 1
+
+
+LOOKING = """
+import sys
+from pathlib import Path
+from kshift_assets.chess.tv_watch import watch_tv
+from resources.lake import Lake
+from worlds import lichess
+folder, url = Path(sys.argv[1]), sys.argv[2]
+for _ in range(2):
+    assert watch_tv(Lake(uri=str(folder / "lake")), lichess(url, folder / "state")).problems == []
+"""
+
+
+def test_two_processes_that_look_at_once_store_every_game_once(tmp_path: Path, server: ReplayServer) -> None:
+    for number in range(80):
+        server.world.add(game(number, MARCH))
+        server.world.tv.setdefault(CHANNELS[number % 16], []).append(game_id(number))
+    command = [sys.executable, "-c", LOOKING, str(tmp_path), server.url]
+    root = Path(__file__).parents[2]
+    environment = {"PYTHONPATH": f"{root}:{root / 'tests'}", "PATH": os.environ["PATH"]}
+    both = [subprocess.Popen(command, env=environment) for _ in range(2)]
+    assert [process.wait(timeout=200) for process in both] == [0, 0]
+    ids = Lake(uri=str(tmp_path / "lake")).scan("lichess.tv_games", TV_SCHEMA).collect()["id_game"]
+    assert sorted(ids) == sorted(game_id(number) for number in range(80))
+    assert server.ledger.together == []
 
 
 def test_the_sensor_is_off_until_somebody_turns_it_on_and_looks_do_not_pile_up(lakehouse: Lakehouse) -> None:
