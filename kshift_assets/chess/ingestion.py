@@ -133,9 +133,13 @@ class Pass:
     told: set[bytes] = field(default_factory=set)
     """Lines that were set aside, and may be passed over when they come again."""
 
+    is_anchored: bool = field(init=False)
+    """A game lies at the position: it must come again."""
+
     def __post_init__(self) -> None:
         """The position is where the cursor is, at first."""
         self.stored = self.position
+        self.is_anchored = self.cursor is not None and self.position is not None
 
     @property
     def since(self) -> int | None:
@@ -158,16 +162,28 @@ class Pass:
         unsure = [line.n_before for line in page.broken if _mark(line) not in self.told]
         return min(unsure, default=len(page.games)) if self.n_fruitless < FRUITLESS else len(page.games)
 
+    def is_joined(self, page: Page) -> bool:
+        """Whether the page begins where we are, so that nothing lies between: a mixed-up answer may begin anywhere.
+
+        The game that we ask from is listed again. Where we know of none, a page with lines that are none of ours is
+        not trusted. After some tries it is: games do vanish.
+        """
+        if self.n_fruitless >= FRUITLESS:
+            return True
+        if self.is_anchored and self.since is not None:
+            return any(game.created_ms == self.position for game in page.games)
+        return all(_mark(line) in self.told for line in page.broken)
+
     def sound(self, page: Page) -> tuple[GameDocument, ...]:
         """The games of the page up to which nothing lies that we have not got; none if they are out of order."""
-        return page.games[: self.n_sound(page)] if self.is_in_order(page) else ()
+        return page.games[: self.n_sound(page)] if self.is_in_order(page) and self.is_joined(page) else ()
 
     def move_to(self, games: Iterable[GameDocument]) -> bool:
         """Go on from the newest of these games; whether that is further than we are."""
         newest = _newest(games)
         is_further = newest is not None and (self.position is None or newest > self.position)
         if is_further:
-            self.position, self.size = newest, 0
+            self.position, self.size, self.is_anchored = newest, 0, True
         return is_further
 
     def cursor_past(self, games: Iterable[GameDocument]) -> Cursor | None:
@@ -186,7 +202,10 @@ class Pass:
             return False
         n_lines = len(page.games) + len(page.broken)
         is_doubtful = (
-            page.cut or not self.is_in_order(page) or any(_mark(line) not in self.told for line in page.broken)
+            page.cut
+            or not self.is_in_order(page)
+            or not self.is_joined(page)
+            or any(_mark(line) not in self.told for line in page.broken)
         )
         if n_lines >= page.asked and not is_doubtful:  # more games in one millisecond than fit on a page
             self.size = 2 * page.asked
