@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -34,21 +34,23 @@ def make_folder(folder: Path) -> None:
     sync(folder.parent)
 
 
-def sync_commits(table: Path, after: int, last: int) -> None:
+def sync_commits(table: Path, after: int, last: int, already: Collection[Path] = ()) -> None:
     """Sync the commits of a Delta table later than version `after`, up to `last`: data files, entries, folders.
 
-    Commits of other processes too: one that is not on the disk yet would take all later ones with it.
+    Commits of other processes too: one that is not on the disk yet would take all later ones with it. Files in
+    `already` are on the disk, names included.
     """
     log = table / "_delta_log"
-    folders = {table, log}
+    folders = {log}
     for version in range(last, after, -1):
         entry = log / f"{version:020d}.json"
         if version < last and not _is_young(entry):
             break
         for file in _data_files(table, entry.read_bytes().splitlines()):
-            if file.exists():  # a later commit may have replaced it, and a clean-up removed it
+            # A later commit may have replaced it, and a clean-up removed it.
+            if file not in already and file.exists():
                 sync(file)
-                folders.add(file.parent)
+                folders |= {file.parent, table}
         sync(entry)
     for path in (*log.glob("*.checkpoint*"), log / "_last_checkpoint"):
         if _is_young(path):

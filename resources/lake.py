@@ -1,7 +1,8 @@
 """The lake: Delta tables of Parquet files. The only code that writes them, and that knows where they lie."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -24,7 +25,7 @@ from resources.commits import (
     with_columns,
 )
 from resources.durability import make_folder, sync, sync_commits
-from resources.parts import PARTITION, Parts
+from resources.parts import GROUP_ROWS, PARTITION, Parts
 
 MONTH = PARTITION
 
@@ -95,7 +96,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
                     replace_all(before, files, columns, texts)
                 else:
                     replace(path, before, files, month, texts)
-        return self._written(table, parts.n_rows)
+        return self._written(table, parts)
 
     def append(self, table: str, frame: pl.DataFrame, schema: pl.Schema, cursor: Cursor | None = None) -> Written:
         """Add a page of rows and, in the same commit, move the cursor past it.
@@ -108,8 +109,9 @@ class Lake(dg.ConfigurableResource["Lake"]):
                 target = self._opened(table, schema, keeps_rows=True)
                 if cursor and target.transaction_version(cursor.name) != cursor.old:
                     raise CursorMoved(f"{table}: the cursor {cursor.name} is no longer at {cursor.old}")
-                append(target, Parts(self.path(table), schema, None).write([frame]), moves)
-        return self._written(table, frame.height)
+                parts = Parts(self.path(table), schema, None)
+                append(target, parts.write([frame]), moves)
+        return self._written(table, parts)
 
     def cursor(self, table: str, name: str) -> int | None:
         """The position that the last page under this name stored; None before the first."""
@@ -124,18 +126,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
         version: int | None = None,
     ) -> pl.LazyFrame:
         """Read a table lazily, pruned to months and to columns; of an older version if asked; empty if not there."""
-        files = self.files(table, months, version)
-        if not files:
-            return pl.LazyFrame(schema=schema)
-        return pl.scan_parquet(
-            files,
-            schema=schema,
-            hive_schema={MONTH: pl.String} if MONTH in schema else None,
-            hive_partitioning=MONTH in schema,
-            missing_columns="insert",
-            extra_columns="ignore",
-            glob=False,
-        )
+        return _scan(self.files(table, months, version), schema)
 
     def batches(
         self,
@@ -145,18 +136,15 @@ class Lake(dg.ConfigurableResource["Lake"]):
         columns: Sequence[str] | None = None,
         rows: int = 50_000,
     ) -> Iterator[pl.DataFrame]:
-        """Read a table piece by piece, in the order of its files: memory holds one piece of about `rows` rows."""
+        """Read a table piece by piece, in the order of its files, at most `rows` rows at a time."""
         for file in self.files(table, months):
-            lazy = pl.scan_parquet(
-                file,
-                schema=schema,
-                hive_schema={MONTH: pl.String} if MONTH in schema else None,
-                hive_partitioning=MONTH in schema,
-                missing_columns="insert",
-                extra_columns="ignore",
-                glob=False,
-            )
-            yield from (lazy.select(columns) if columns else lazy).collect_batches(chunk_size=rows)
+            lazy = _scan([file], schema).select(columns or schema.names())
+            for offset in count(step=GROUP_ROWS):
+                # Group by group: Polars's own batches read ahead, the more groups the more.
+                group = lazy.slice(offset, GROUP_ROWS).collect()
+                yield from group.iter_slices(rows)
+                if group.height < GROUP_ROWS:
+                    break
 
     def files(self, table: str, months: str | Sequence[str] | None = None, version: int | None = None) -> list[str]:
         """The exact files of a version, sorted: never list a table's folder, dead files lie in it too."""
@@ -233,10 +221,11 @@ class Lake(dg.ConfigurableResource["Lake"]):
                     target = with_columns(table, self.path(table), target, schema)
         return target
 
-    def _written(self, table: str, n_rows: int) -> Written:
+    def _written(self, table: str, parts: Parts) -> Written:
         after = DeltaTable(self.path(table))
-        self._make_durable(table, after)
-        return Written(after.version(), n_rows)
+        if self._is_local:
+            self._make_durable(Path(self.path(table)), after, parts.synced)
+        return Written(after.version(), parts.n_rows)
 
     def _create(self, table: str, schema: pl.Schema) -> DeltaTable:
         path = self.path(table)
@@ -258,17 +247,28 @@ class Lake(dg.ConfigurableResource["Lake"]):
     def _is_local(self) -> bool:
         return "://" not in self.uri  # an object store answers only when the object is durable
 
-    def _make_durable(self, table: str, target: DeltaTable) -> None:
-        if not self._is_local:
-            return
-        root, version = Path(self.path(table)), target.version()
-        identity = (root, str(target.metadata().id))
+    def _make_durable(self, root: Path, after: DeltaTable, files: Collection[Path]) -> None:
+        version, identity = after.version(), (root, str(after.metadata().id))
         # A table that was put back from a copy may be older than what was synced before.
-        sync_commits(root, min(_synced.get(identity, -1), version - 1), version)
+        sync_commits(root, min(_synced.get(identity, -1), version - 1), version, files)
         if identity not in _synced:  # another process may just have made the table
-            for folder in (root.parent, Path(self.uri), Path(self.uri).parent):
+            for folder in (root, root.parent, Path(self.uri), Path(self.uri).parent):
                 sync(folder)
         _synced[identity] = version
+
+
+def _scan(files: list[str], schema: pl.Schema) -> pl.LazyFrame:
+    if not files:
+        return pl.LazyFrame(schema=schema)
+    return pl.scan_parquet(
+        files,
+        schema=schema,
+        hive_schema={MONTH: pl.String} if MONTH in schema else None,
+        hive_partitioning=MONTH in schema,
+        missing_columns="insert",
+        extra_columns="ignore",
+        glob=False,
+    )
 
 
 def parquet_sql(files: Sequence[str], schema: pl.Schema) -> str:

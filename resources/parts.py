@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterable
@@ -18,7 +19,9 @@ from deltalake.transaction import AddAction
 from resources.durability import sync
 
 PARTITION = "dt_month"
-GROUP_ROWS = 100_000
+# A row group is what a reader holds at least; 50,000 games with their lists take 80 MB.
+GROUP_ROWS = 50_000
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 @dataclass
@@ -41,6 +44,7 @@ class Parts:
 
     def __init__(self, root: str, schema: pl.Schema, month: str | None) -> None:
         self.n_rows = 0
+        self.synced: list[Path] = []
         self._schema, self._month = schema, month
         self._root = None if "://" in root else Path(root)
         # The same calls for a folder, which says clearly what is wrong with the disk, and for an object store.
@@ -105,8 +109,11 @@ class Parts:
         part.writer.close()
         part.stream.close()
         if self._root:
-            for path in (self._root / part.path, (self._root / part.path).parent, self._root):
-                sync(path)
+            file = self._root / part.path
+            sync(file)
+            sync(file.parent)
+            sync(self._root)
+            self.synced.append(file)
         return AddAction(
             path=part.path,
             size=self._files.get_file_info(part.path).size,
@@ -128,7 +135,10 @@ class Parts:
 def _by_month(frame: pl.DataFrame) -> list[tuple[str | None, pl.DataFrame]]:
     if PARTITION not in frame.columns:
         return [(None, frame)] if frame.height else []
-    return [(str(month), rows) for (month,), rows in frame.partition_by(PARTITION, as_dict=True).items()]
+    months = {str(month): rows for (month,), rows in frame.partition_by(PARTITION, as_dict=True).items()}
+    if bad := [month for month in months if not _MONTH.fullmatch(month)]:  # it becomes a folder's name
+        raise ValueError(f"{bad[0]!r} is not a month")
+    return list(months.items())
 
 
 def arrow_schema(schema: pl.Schema) -> pa.Schema:

@@ -37,23 +37,23 @@ def peak_mb() -> int:
 
 def main(uri: str) -> None:
     """Write, read by batches, by DuckDB and lazily; then hold the whole table at once, to show what that takes."""
-    lake = Lake(uri=uri)
-    said = {"imports": peak_mb(), "rows": lake.overwrite(TABLE, frames, SCHEMA, "2013-01").n_rows}
-    said["written"] = peak_mb()
-    said["sum_batches"] = sum(
+    lake, peaks, sums = Lake(uri=uri), {}, {}
+    n_rows = lake.overwrite(TABLE, frames, SCHEMA, "2013-01").n_rows
+    peaks["written"] = peak_mb()
+    sums["batches"] = sum(
         batch.get_column("id_row").sum() + batch.get_column("arr_n").list.sum().sum()
         for batch in lake.batches(TABLE, SCHEMA)
     )
-    said["read_batches"] = peak_mb()
+    peaks["batches"] = peak_mb()
     query = f"SELECT sum(id_row) + sum(list_sum(arr_n)) FROM {lake.relation_sql(TABLE, SCHEMA)}"
-    said["sum_duckdb"] = int(duckdb.sql(query).fetchall()[0][0])
-    said["read_duckdb"] = peak_mb()
+    sums["duckdb"] = int(duckdb.sql(query).fetchall()[0][0])
+    peaks["duckdb"] = peak_mb()
     lazy = lake.scan(TABLE, SCHEMA).select(pl.col("id_row").sum() + pl.col("arr_n").list.sum().sum())
-    said["sum_lazy"] = lazy.collect(engine="streaming").item()
-    said["read_lazy"] = peak_mb()
+    sums["lazy"] = lazy.collect(engine="streaming").item()
+    peaks["lazy"] = peak_mb()
     held = lake.scan(TABLE, SCHEMA).collect()
-    said["table_mb"] = int(held.estimated_size("mb"))
-    said["held"] = peak_mb()
+    peaks["held"] = peak_mb()
+    said = {"n_rows": n_rows, "sums": sums, "peaks_mb": peaks, "table_mb": int(held.estimated_size("mb"))}
     sys.stdout.write(json.dumps(said))
 
 
