@@ -81,15 +81,15 @@ def crawl(lake: Lake, lichess: Lichess, followed: Mapping[str, int], budget: Bud
     fetched in the same run, once everybody nearer is.
     """
     harvest, asked, n_broken = Harvest(), set[str](), 0
-    while waiting := [one for one in _due(lake, followed, wall_time(lichess)) if one not in asked]:
-        for user in waiting:
+    while waiting := {user: old for user, old in _due(lake, followed, wall_time(lichess)).items() if user not in asked}:
+        for user, was_fetched in waiting.items():
             left = None if budget.requests is None else budget.requests - harvest.n_requests
             if len(asked) >= budget.players or (left is not None and left <= 0):
                 return harvest
             asked.add(user)
-            one = pull_players(
-                lake, lichess, [user], manner.page_games, manner.lookback, manner.tell, most_requests=left
-            )
+            # A first fetch that a small budget cuts into pieces would spend it on looking back, each time.
+            lookback = manner.lookback if was_fetched else timedelta()
+            one = pull_players(lake, lichess, [user], manner.page_games, lookback, manner.tell, most_requests=left)
             harvest.months.update(one.months)
             harvest.n_requests += one.n_requests
             outcome = one.players[0]
@@ -177,8 +177,10 @@ def played(games: pl.LazyFrame, users: pl.Series, followed: list[str]) -> pl.Dat
     )
 
 
-def _due(lake: Lake, followed: Mapping[str, int], now: datetime) -> list[str]:
-    return due(frontier_of(lake, followed, now), now)["id_user"].to_list()
+def _due(lake: Lake, followed: Mapping[str, int], now: datetime) -> dict[str, bool]:
+    """Who is due, in order, and whether all of theirs was fetched before."""
+    rows = due(frontier_of(lake, followed, now), now)
+    return dict(rows.select("id_user", pl.col("tm_last_fetched").is_not_null()).iter_rows())
 
 
 def _sides(id_game: str, created: datetime, document: str) -> dict[str, Any]:
