@@ -24,6 +24,12 @@ demo: $(STAMP)  ## set up, and take the embedded sample the whole way to a publi
 test: $(STAMP)  ## set up, and run the tests
 	$(BIN)/python -m pytest
 
+faults: $(STAMP)  ## the whole fault matrix of the ingestion, printed as a table (about ten minutes)
+	PYTHONPATH=tests $(BIN)/python -m faults.matrix
+
+drills: $(STAMP)  ## a real web UI and daemon: a backfill, and a change carried through (about ten minutes)
+	$(BIN)/python -m pytest tests/drills -n 0
+
 lint: $(STAMP)  ## style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
