@@ -18,7 +18,7 @@ from resources.errors import UserError
 
 HOST = "127.0.0.1"  # nobody else reaches a web UI that knows no passwords
 POLL_SECONDS = 0.5
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 30.0  # Dagster ends its processes in order, in 5 s where nothing else runs
 
 
 def refuse_taken(port: int) -> None:
