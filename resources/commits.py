@@ -62,7 +62,9 @@ def append(target: DeltaTable, files: list[AddAction], cursors: list[Transaction
     _commit(target, [*files], CommitProperties(app_transactions=cursors))
 
 
-def replace(path: str, before: DeltaTable, files: list[AddAction], month: str | None, texts: dict[str, str]) -> None:
+def replace(
+    path: str, before: DeltaTable, files: list[AddAction], month: str | None, texts: dict[str, str]
+) -> DeltaTable:
     """Put files into the place of a month's, or of all, in one commit.
 
     Replaced are those of `before`, the table as it was when the new ones began to be made: what was appended since
@@ -76,9 +78,10 @@ def replace(path: str, before: DeltaTable, files: list[AddAction], month: str | 
             if any(now.transaction_version(key) != before.transaction_version(key) for key in keys):
                 raise LostRace(f"somebody else has overwritten {path}")
             _commit(now, [*files, *_removals(before, month)], _properties(texts, keys, now))
+    return now
 
 
-def replace_all(before: DeltaTable, files: list[AddAction], columns: DeltaSchema, texts: dict[str, str]) -> None:
+def replace_all(before: DeltaTable, files: list[AddAction], columns: DeltaSchema, texts: dict[str, str]) -> DeltaTable:
     """Put files into the place of all, and other columns into the place of the table's, in one commit.
 
     Raises LostRace if anything at all was committed meanwhile that is in the way.
@@ -89,6 +92,7 @@ def replace_all(before: DeltaTable, files: list[AddAction], columns: DeltaSchema
         before.create_write_transaction([*files], "overwrite", columns, split, commit_properties=properties)
     except CommitFailedError as error:
         raise LostRace(str(error)) from error
+    return before
 
 
 def months_of(target: DeltaTable) -> list[str]:

@@ -93,10 +93,10 @@ class Lake(dg.ConfigurableResource["Lake"]):
                 parts = Parts(path, schema, month)
                 files = parts.write(frames())
                 if columns:
-                    replace_all(before, files, columns, texts)
+                    target = replace_all(before, files, columns, texts)
                 else:
-                    replace(path, before, files, month, texts)
-        return self._written(table, parts)
+                    target = replace(path, before, files, month, texts)
+        return self._written(table, target, parts)
 
     def append(self, table: str, frame: pl.DataFrame, schema: pl.Schema, cursor: Cursor | None = None) -> Written:
         """Add a page of rows and, in the same commit, move the cursor past it.
@@ -111,7 +111,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
                     raise CursorMoved(f"{table}: the cursor {cursor.name} is no longer at {cursor.old}")
                 parts = Parts(self.path(table), schema, None)
                 append(target, parts.write([frame]), moves)
-        return self._written(table, parts)
+        return self._written(table, target, parts)
 
     def cursor(self, table: str, name: str) -> int | None:
         """The position that the last page under this name stored; None before the first."""
@@ -221,11 +221,11 @@ class Lake(dg.ConfigurableResource["Lake"]):
                     target = with_columns(table, self.path(table), target, schema)
         return target
 
-    def _written(self, table: str, parts: Parts) -> Written:
-        after = DeltaTable(self.path(table))
+    def _written(self, table: str, target: DeltaTable, parts: Parts) -> Written:
+        target.update_incremental()
         if self._is_local:
-            self._make_durable(Path(self.path(table)), after, parts.synced)
-        return Written(after.version(), parts.n_rows)
+            self._make_durable(Path(self.path(table)), target, parts.synced)
+        return Written(target.version(), parts.n_rows)
 
     def _create(self, table: str, schema: pl.Schema) -> DeltaTable:
         path = self.path(table)
