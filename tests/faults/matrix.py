@@ -46,12 +46,13 @@ PROCESS_TRIALS: dict[str, tuple[str, int, Callable[[str, Path], Outcome]]] = {
     "refused": ("H2", 6, sockets.refused_then_there),
     "stalled": ("H3", 8, sockets.stalled),
     "long line": ("H5", 2, lambda _, folder: sockets.long_line(folder)),
+    "asked at once": ("H10", 2, lambda _, folder: sockets.asked_at_once(folder)),
     "added at once": ("H10", 2, lambda _, folder: sockets.added_at_once(folder)),
     "power cut": ("H8", 2, lambda _, folder: sockets.power_cut(folder)),
 }
 """Kind → row, trials, and how one goes."""
 LOCK_TRIALS: dict[str, tuple[int, Callable[[str, Path], Outcome]]] = {
-    "lock at the gate": (3, lambda seed, folder: sockets.together(seed, folder, is_gated=False)),
+    "lock at the gate": (2, lambda _, folder: sockets.asked_at_once(folder, is_gated=False)),
     "lock around look and add": (2, lambda _, folder: sockets.added_at_once(folder, is_locked=False)),
     "fsync": (2, lambda _, folder: sockets.power_cut(folder, syncs=False)),
 }

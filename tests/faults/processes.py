@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.guards import without
 
 from kshift_assets.chess import game_store, ingestion, late_finishers
 from kshift_assets.chess.ingestion import pull_month, pull_players
@@ -56,8 +55,6 @@ class Job:
     wall_offset: float = 0.0
     """Seconds by which this process's wall clock is wrong."""
     quiet_seconds: float = 1.0
-    is_unguarded: bool = False
-    """The gate's lock is removed."""
 
 
 class WrongClock(SystemClock):
@@ -89,9 +86,7 @@ class NoLock:
 
 def ingest(job: Job, told: Connection) -> None:
     """Do the job, or die in it. Sends the ids of each page that is stored, and at the end how the players stand."""
-    if job.is_unguarded:  # it may well fail, in whatever way
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    with without(*((_no_gate,) if job.is_unguarded else ())), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         _tell_what_is_stored(patch, told)
         if job.step:
             _arm(patch, job.step, job.countdown)
@@ -110,10 +105,6 @@ def ingest(job: Job, told: Connection) -> None:
             harvest = pull_players(store, api, job.players, job.page_games, timedelta(days=14))
             pull_pending(store, api, datetime.fromtimestamp(clock.wall(), UTC))
         told.send([one.state for one in harvest.players])
-
-
-def _no_gate(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(gate, "FileLock", NoLock)
 
 
 def _tell_what_is_stored(patch: pytest.MonkeyPatch, told: Connection) -> None:

@@ -1,5 +1,6 @@
 """Trials with a real server on a socket, real processes and a lake on the disk; the oracle is the server's ledger."""
 
+import contextlib
 import copy
 import multiprocessing
 import sys
@@ -24,7 +25,7 @@ from kshift_assets.chess import game_store
 from kshift_assets.chess.game_store import GAMES_SCHEMA
 from kshift_assets.chess.ingestion import CURSOR, pull_players
 from kshift_assets.chess.pending import pending
-from resources import durability
+from resources import durability, gate
 from resources.contracts import read_game
 from resources.lake import Lake
 from resources.names import month_of
@@ -123,7 +124,7 @@ def some_world(chance: Random, n_games: int = 30) -> RecordedWorld:
 
 def killed(seed: str, folder: Path, n_kills: int = 4) -> Outcome:
     """A process is killed again and again, at a step or at any moment; the last one is left alone. H8."""
-    chance = Random(f"kill {seed}")  # noqa: S311  # seeded, so that it can be rerun
+    chance = Random(f"kill {seed}")  # seeded, so that it can be rerun
     made = some_world(chance)
     books, done = Books(made), 0
     acknowledged: set[str] = set()
@@ -152,33 +153,26 @@ def killed(seed: str, folder: Path, n_kills: int = 4) -> Outcome:
     return Outcome(tally, done)
 
 
-def together(seed: str, folder: Path, *, is_gated: bool = True) -> Outcome:
+def together(seed: str, folder: Path) -> Outcome:
     """Three ingests and the backfill of a month, started together; in half of the trials one is killed. H10."""
-    chance = Random(f"together {seed}")  # noqa: S311  # seeded, so that it can be rerun
+    chance = Random(f"together {seed}")  # seeded, so that it can be rerun
     made = some_world(chance)
     books = Books(made)
     manners = Manners(games_per_second=300, quiet_seconds=QUIET_SECONDS)
     with ReplayServer(made, manners=manners) as server:
-        job = Job(
-            server.url,
-            str(folder / "lake"),
-            str(folder / "state"),
-            PLAYERS,
-            chance.choice((2, 5, 10)),
-            is_unguarded=not is_gated,
-        )
+        job = Job(server.url, str(folder / "lake"), str(folder / "state"), PLAYERS, chance.choice((2, 5, 10)))
         month = month_of(MARCH + 20 * DAY)
         jobs = [job, replace(job, players=PLAYERS[::-1]), job, replace(job, month=month)]
         workers = [Worker.start(one) for one in jobs]
         n_kills = 0
-        if chance.random() < 0.5 and is_gated:
+        if chance.random() < 0.5:
             workers[2].wait_for_a_page()
             workers[2].kill()
             n_kills = int(workers[2].is_killed)
         for worker in workers:
             worker.finish()
         tally = Tally(unfinished=sum(not (one.is_whole or one.is_killed) for one in workers))
-        last = Worker.start(replace(job, is_unguarded=False))
+        last = Worker.start(job)
         last.finish()
         _promise_all(books)
         stored = set[str]().union(*(one.stored for one in workers))
@@ -189,7 +183,7 @@ def together(seed: str, folder: Path, *, is_gated: bool = True) -> Outcome:
 
 def wrong_clocks(seed: str, folder: Path) -> Outcome:
     """Processes whose wall clocks differ by an hour share one silence, and the newest version stays the newest. H11."""
-    chance = Random(f"clocks {seed}")  # noqa: S311  # seeded, so that it can be rerun
+    chance = Random(f"clocks {seed}")  # seeded, so that it can be rerun
     made = some_world(chance, n_games=12)
     books = Books(made)
 
@@ -214,7 +208,7 @@ def wrong_clocks(seed: str, folder: Path) -> Outcome:
 
 def long_line(folder: Path) -> Outcome:
     """A line of 50 MB among the games. H5."""
-    made = some_world(Random(0), n_games=6)  # noqa: S311  # seeded, so that it can be rerun
+    made = some_world(Random(0), n_games=6)  # seeded, so that it can be rerun
     books, giant = Books(made), b'{"id":"' + b"x" * 50_000_000 + b'"}\n'
 
     def insert(number: int, _: Question) -> Fault | None:
@@ -235,7 +229,7 @@ def long_line(folder: Path) -> Outcome:
 
 def power_cut(folder: Path, *, syncs: bool = True) -> Outcome:
     """The power fails when an ingest has said that it is done. What was not synced is gone."""
-    made = some_world(Random(1), n_games=8)  # noqa: S311  # seeded, so that it can be rerun
+    made = some_world(Random(1), n_games=8)  # seeded, so that it can be rerun
     books, root = Books(made), folder / "disk"
     root.mkdir()
     with pytest.MonkeyPatch.context() as patch, ReplayServer(made) as server:
@@ -255,9 +249,31 @@ def power_cut(folder: Path, *, syncs: bool = True) -> Outcome:
     return Outcome(tally)
 
 
+def asked_at_once(folder: Path, *, is_gated: bool = True) -> Outcome:
+    """Three clients on one machine ask in the same moment. H10."""
+    made = some_world(Random(3))  # seeded, so that it can be rerun
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        ReplayServer(made, manners=Manners(games_per_second=100)) as server,
+    ):
+        if not is_gated:
+            patch.setattr(gate, "FileLock", NoLock)
+
+        def ask(player: str) -> None:
+            with contextlib.suppress(OSError):  # without the lock they take each other's files away
+                lichess(server.url, folder / "state", limits=hasty()).games_of(player)
+
+        threads = [threading.Thread(target=ask, args=(player,)) for player in PLAYERS]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return Outcome(_manners(server.ledger))
+
+
 def added_at_once(folder: Path, *, is_locked: bool = True) -> Outcome:
     """Two who follow different players store the same page in the same moment. H10."""
-    made = some_world(Random(2), n_games=4)  # noqa: S311  # seeded, so that it can be rerun
+    made = some_world(Random(2), n_games=4)  # seeded, so that it can be rerun
     store = Lake(uri=str(folder / "lake"))
     api = lichess("https://lichess.example", folder / "state")
     games = [read_game(versions[-1], "a test") for versions in made.versions.values()]
@@ -295,7 +311,7 @@ def _forget_to_sync(patch: pytest.MonkeyPatch) -> None:
 
 def refused_then_there(seed: str, folder: Path) -> Outcome:
     """Nobody listens on the port; later somebody does. H2."""
-    made = some_world(Random(f"refused {seed}"), n_games=8)  # noqa: S311  # seeded, so that it can be rerun
+    made = some_world(Random(f"refused {seed}"), n_games=8)  # seeded, so that it can be rerun
     books, store = Books(made), Lake(uri=str(folder / "lake"))
     with ReplayServer(made) as first:
         port = int(httpx.URL(first.url).port or 0)
@@ -315,7 +331,7 @@ def refused_then_there(seed: str, folder: Path) -> Outcome:
 
 def stalled(seed: str, folder: Path) -> Outcome:
     """A stalled answer on the machine's own clock. H3."""
-    chance = Random(f"stalled {seed}")  # noqa: S311  # seeded, so that it can be rerun
+    chance = Random(f"stalled {seed}")  # seeded, so that it can be rerun
     made = some_world(chance, n_games=10)
     size = len(orjson.dumps(made.games[game(0, 0)["id"]]))
     books, store = Books(made), Lake(uri=str(folder / "lake"))

@@ -40,7 +40,7 @@ def seen(lake: Any, months: Any = None) -> list[tuple[Any, ...]]:
 
 
 def test_after_any_writes_both_lakes_hold_the_same(tmp_path: Path):
-    chance = Random(5)  # noqa: S311  # seeded, so that it can be rerun
+    chance = Random(5)  # seeded, so that it can be rerun
     real, memory = Lake(uri=str(tmp_path / "lake")), MemoryLake()
     assert seen(real) == seen(memory) == []
     for _ in range(40):
@@ -70,9 +70,9 @@ def test_what_a_kill_prevents_is_not_stored_by_half():
 
     lake = MemoryLake(before_commit=killed)
     with pytest.raises(KeyboardInterrupt):
-        lake.append(TABLE, rows(Random(1), 3), GAMES_SCHEMA, Cursor("anna", 5, None))  # noqa: S311  # seeded, so that it can be rerun
+        lake.append(TABLE, rows(Random(1), 3), GAMES_SCHEMA, Cursor("anna", 5, None))  # seeded, so that it can be rerun
     assert (seen(lake), lake.cursor(TABLE, "anna"), lake.version(TABLE)) == ([], None, None)
     lake = MemoryLake(after_commit=killed)
     with pytest.raises(KeyboardInterrupt):
-        lake.append(TABLE, rows(Random(1), 3), GAMES_SCHEMA, Cursor("anna", 5, None))  # noqa: S311  # seeded, so that it can be rerun
+        lake.append(TABLE, rows(Random(1), 3), GAMES_SCHEMA, Cursor("anna", 5, None))  # seeded, so that it can be rerun
     assert (len(seen(lake)), lake.cursor(TABLE, "anna"), lake.version(TABLE)) == (3, 5, 1)

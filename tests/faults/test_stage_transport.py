@@ -40,7 +40,7 @@ def test_each_ending_looks_the_same_with_and_without_sockets(tmp_path: Path, end
             real = answer(lichess(server.url, folder / "real", limits=limits))
         clock = HandClock()
         stage = Stage(world(5), lambda *_, fault=fault: fault, clock=clock.steady)
-        wire = StageTransport(stage, clock, Random(number))  # noqa: S311  # seeded, so that it can be rerun
+        wire = StageTransport(stage, clock, Random(number))  # seeded, so that it can be rerun
         simulated = answer(
             lichess("https://lichess.example", folder / "sim", clock=clock, transport=wire, limits=limits)
         )

@@ -105,7 +105,7 @@ class Trial:
 
     def __post_init__(self) -> None:
         """Set the scene."""
-        self.chance = Random(f"{self.row.name} {self.seed}")  # noqa: S311  # seeded, so that it can be rerun
+        self.chance = Random(f"{self.row.name} {self.seed}")  # seeded, so that it can be rerun
         self.clock = TrueClock(wall_now=START)
         self.players = PLAYERS[: self.chance.randint(1, 3)]
         self.page_games = self.chance.choice((2, 3, 5, 8, 20))
