@@ -15,7 +15,7 @@ UI_PORT, DRIVER_PORT = 3456, 9516
 PAGE = f"http://127.0.0.1:{UI_PORT}/assets/published/snapshot?view=lineage&lineageScope=upstream"
 WINDOW = "1500,1700"
 SWITCHES = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-LAYOUT_SECONDS = 15.0
+LAYOUT_SECONDS = 40.0  # the states of the assets come last
 SCALE = 1.6
 BOX_OF_THE_GRAPH = """
 const boxes = [...document.querySelectorAll('svg foreignObject')].map(one => one.getBoundingClientRect());
