@@ -18,7 +18,7 @@ def write(uri: str, life: int, seed: int, acknowledged: Connection) -> None:
 
     Sends READY, and the new cursor, or (month, generation), once the call has returned.
     """
-    lake, chance = Lake(uri=uri), random.Random(seed)  # noqa: S311  # not for secrets
+    lake, chance = Lake(uri=uri), random.Random(seed)
     acknowledged.send(READY)
     for generation in itertools.count(life * GENERATIONS):
         if chance.random() < 0.6:

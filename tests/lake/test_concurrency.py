@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from lake_rows import SCHEMA, TABLE, numbers, stored
-from racers import ROWS, Racers, add_column, add_page, fill_month, fill_own_month, fill_table, month_of, racers
+from racers import ROWS, Racers, add_column, add_page, fill_month, fill_own_month, fill_table, racers
 
 from resources.lake import Lake
 
@@ -24,10 +24,14 @@ def lake(tmp_path: Path) -> Lake:
 
 def test_four_that_fill_one_empty_month_leave_the_rows_of_one(four: Racers, lake: Lake):
     rounds = four.race(fill_month, lake, 40)
+    tables = [lake.scan(f"round.t{number}", SCHEMA).collect() for number in range(4)]
 
-    assert stored(lake) == list(range(40 * ROWS))
-    winners = lake.scan(TABLE, SCHEMA).group_by("dt_month").agg(pl.col("val_text").n_unique()).collect()
-    assert winners.sort("dt_month").rows() == [(month_of(number), 1) for number in range(40)]
+    assert [numbers(table) for table in tables] == [
+        list(range(first, first + 10 * ROWS)) for first in range(0, 40 * ROWS, 10 * ROWS)
+    ]
+    for table in tables:
+        winners = table.group_by("dt_month").agg(pl.col("val_text").n_unique(), pl.len()).sort("dt_month")
+        assert winners.rows() == [(f"2013-{number:02}", 1, ROWS) for number in range(1, 11)]
     assert {written.n_rows for one in rounds for written in one} == {ROWS}
 
 

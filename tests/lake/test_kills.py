@@ -23,7 +23,7 @@ Acknowledged = int | tuple[str, int]
 def test_kills_lose_nothing_that_was_acknowledged_and_tear_nothing(tmp_path: Path, lake_number: int):
     seed = random.SystemRandom().randrange(2**32)
     print(f"lake {lake_number}, seed {seed}")  # noqa: T201  # pytest shows it when the test fails
-    chance = random.Random(seed)  # noqa: S311  # not for secrets
+    chance = random.Random(seed)
     lake = Lake(uri=str(tmp_path / "lake"))
     cursor, generations = 0, {FEBRUARY: -1, MARCH: -1}
 
