@@ -20,6 +20,8 @@ from resources.errors import UserError
 from resources.settings import Settings, load_settings
 
 if TYPE_CHECKING:  # Dagster takes a second to import: `kshift --help` and `kshift sql` do without
+    from dagster import DagsterInstance
+
     from kshift_assets.runs import Batch, Listener, Outcome, Runner
     from resources.snapshots import Snapshots
 
@@ -218,13 +220,23 @@ def _runner(settings: Settings | None = None) -> "Iterator[tuple[Runner, Setting
     settings = settings or load_settings()
     _prepare(settings)
     os.environ.setdefault("KSHIFT_HOME", str(settings.home))
-    from dagster import DagsterInstance
-
     from kshift_assets.definitions import build
     from kshift_assets.runs import Runner
 
-    with DagsterInstance.get() as instance:
+    with _opened(settings.dagster_home) as instance:
         yield Runner(build(settings), instance), settings
+
+
+def _opened(home: Path) -> "DagsterInstance":
+    """Dagster's instance. Two processes that make its databases at the same time would stumble over each other."""
+    from dagster import DagsterInstance
+    from filelock import FileLock
+
+    with FileLock(home / "opening.lock"):
+        instance = DagsterInstance.get()
+        # Each storage is made when it is first asked for.
+        _ = instance.run_storage, instance.event_log_storage, instance.schedule_storage
+    return instance
 
 
 def _ingest(runner: "Runner", settings: Settings, listen: "Listener") -> "list[Outcome]":
