@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -205,6 +206,13 @@ def test_a_failed_run_exits_with_1_and_names_the_cause(kshift: Kshift, tmp_path:
     assert found.returncode == 1
     assert "has no file of 2024-01" in found.stdout
     assert "Traceback" not in found.stdout + found.stderr
+
+
+def test_a_taken_port_is_refused_before_anything_starts(kshift: Kshift, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert f"port {port} cannot be used (Address already in use)" in sentence(kshift("up", "--port", port))
+    assert not (tmp_path / "home").exists()
 
 
 def test_the_module_is_the_command(tmp_path: Path) -> None:
