@@ -3,6 +3,7 @@
 What it stores it tells through a pipe once the store has acknowledged it: those games must survive any kill.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina.instrumentation
 
 from kshift_assets.chess import game_store, ingestion, late_finishers
 from kshift_assets.chess.ingestion import pull_month, pull_players
@@ -86,6 +88,8 @@ class NoLock:
 
 def ingest(job: Job, told: Connection) -> None:
     """Do the job, or die in it. Sends the ids of each page that is stored, and at the end how the players stand."""
+    logging.disable(logging.CRITICAL)  # what goes wrong here goes wrong on purpose
+    stamina.instrumentation.set_on_retry_hooks([])
     with pytest.MonkeyPatch.context() as patch:
         _tell_what_is_stored(patch, told)
         if job.step:
