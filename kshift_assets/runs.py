@@ -8,6 +8,7 @@ from graphlib import TopologicalSorter
 import dagster as dg
 from dagster import DagsterInstance
 
+from kshift_assets.liveness import TAG, Liveness
 from resources.errors import UserError
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -47,6 +48,7 @@ class Runner:
         self._job = defs.resolve_implicit_global_asset_job_def()
         self.graph = defs.resolve_asset_graph()
         self.instance = instance
+        self._liveness = Liveness(instance)
 
     def select(self, selection: str) -> list[dg.AssetKey]:
         """The materializable assets of a selection, upstream first; UserError if it names none."""
@@ -82,13 +84,15 @@ class Runner:
     def run(self, batch: Batch, config: Mapping[str, object] | None = None) -> Outcome:
         """Run one batch to its end; a failure is an outcome, not an exception. `config`: step → its configuration."""
         ops = {step: {"config": values} for step, values in (config or {}).items()}
-        result = self._job.execute_in_process(
-            instance=self.instance,
-            asset_selection=list(batch.keys),
-            partition_key=batch.month,
-            run_config={**QUIET, "ops": ops},
-            raise_on_error=False,
-        )
+        with self._liveness.watching():
+            result = self._job.execute_in_process(
+                instance=self.instance,
+                asset_selection=list(batch.keys),
+                partition_key=batch.month,
+                run_config={**QUIET, "ops": ops},
+                tags={TAG: self._liveness.name},
+                raise_on_error=False,
+            )
         return _outcome(batch, result)
 
     def run_all(self, batches: Sequence[Batch], listen: Listener) -> list[Outcome]:
