@@ -12,7 +12,7 @@ MONTH = "2013-01"
 NAME = f"lichess_db_standard_rated_{MONTH}.pgn.zst"
 PATH = f"/standard/{NAME}"
 SUMS = "/standard/sha256sums.txt"
-FILE = zstandard.compress(random.Random(1).randbytes(3 << 20))  # noqa: S311  # incompressible, and always the same
+FILE = zstandard.compress(random.Random(1).randbytes(3 << 20))  # incompressible, and always the same
 
 
 @dataclass

@@ -20,7 +20,7 @@ from resources.zstd_frames import FrameBroken, unpack
 MONTH = "2013-01"
 NAME = f"lichess_db_standard_rated_{MONTH}.pgn.zst"
 TEXT = b"".join(b'[Event "Rated game %d"]\n\n1. e4 1-0\n\n' % number for number in range(20_000))
-NOISE = random.Random(1).randbytes(200_000)  # noqa: S311  # incompressible, and always the same
+NOISE = random.Random(1).randbytes(200_000)  # incompressible, and always the same
 
 
 def zipped(*parts: bytes) -> bytes:

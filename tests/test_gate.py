@@ -32,7 +32,7 @@ def asking(url: str, state: Path, count: int) -> subprocess.Popen[str]:
 
 
 def test_of_four_processes_that_ask_and_three_that_are_killed_never_two_are_in_flight(tmp_path: Path) -> None:
-    chance = random.Random(11)  # noqa: S311  # the same kills each time
+    chance = random.Random(11)  # the same kills each time
     manners = Manners(is_one_at_a_time=True, games_per_second=400)
     with ReplayServer(world(50), manners=manners) as server:
         processes = [asking(server.url, tmp_path, 40) for _ in range(4)]
