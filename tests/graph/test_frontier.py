@@ -1,5 +1,10 @@
 """The opponents crawl: in which order players are asked for, whom it leaves alone, what it costs, how it goes on."""
 
+import signal
+import subprocess
+import sys
+import textwrap
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -215,6 +220,56 @@ def test_a_failure_is_tried_again_after_one_two_four_days(town: Town) -> None:
 
 def _broken(question: Question, name: str) -> Fault | None:
     return Fault(change=lambda _: error(400, "no")) if question.path == PREFIX + name else None
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    from kshift_assets.chess import {module} as module
+    from kshift_assets.chess.frontier import Budget, Manner, crawl
+    from resources.lake import Lake
+    from worlds import lichess
+
+    usual, calls = module.{victim}, iter(range(100))
+
+    def die(*arguments, **named):
+        if next(calls) == {spared}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return usual(*arguments, **named)
+
+    module.{victim} = die
+    url, folder = sys.argv[1:]
+    lake, api = Lake(uri=folder + "/lake"), lichess(url, Path(folder) / "state")
+    crawl(lake, api, {{"anna": 2}}, Budget(100), Manner())
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "victim", "spared"),
+    [("ingestion", "GameStore.add", 3), ("ingestion", "store_outcomes", 2), ("frontier", "frontier_of", 2)],
+)
+def test_a_crawl_that_was_killed_goes_on_where_it_was(town: Town, module: str, victim: str, spared: int) -> None:
+    root = Path(__file__).parents[2]
+    text = textwrap.dedent(KILLED).format(module=module, victim=victim, spared=spared)
+    died = subprocess.run(
+        [sys.executable, "-c", text, town.server.url, str(town.folder)],
+        env={"PYTHONPATH": f"{root}:{root / 'tests'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    before = town.asked()
+    town.clock.wall_now = time.time()  # the child kept real time
+    town.crawl(anna=2)
+    after = town.asked()
+    order = ["anna", "ben", "left", "cleo", "dora"]
+    assert before == order[: len(before)]
+    assert after in (order[len(before) :], order[len(before) - 1 :])  # at most the player in flight again
+    assert town.lake.scan(PLAYER_GAMES.full_name, GAMES_SCHEMA).collect()["id_game"].sort().to_list() == sorted(
+        town.server.world.games
+    )
 
 
 def test_one_players_failure_does_not_stop_the_crawl(town: Town) -> None:
