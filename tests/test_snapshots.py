@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import struct
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -287,6 +288,30 @@ def test_a_consumer_never_sees_half_a_snapshot_nor_two_in_one(
     assert seen.faults == []
     assert seen.reads >= 30
     assert len(seen.snapshots - {first}) >= 5
+
+
+def test_after_each_step_on_the_disk_both_files_are_there_and_belong_together(
+    lake: Lake, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+):
+    _publish(lake, snapshots, 1)
+    steps: list[str] = []
+
+    def watched(step: Callable[..., None]) -> Callable[..., None]:
+        def then_look(*args: object, **options: object) -> None:
+            step(*args, **options)
+            catalog = snapshots.latest()
+            steps.append(step.__name__)
+            assert catalog
+            assert _query(snapshots, "SELECT id_snapshot FROM snapshot") == [(catalog["snapshot"],)]
+
+        return then_look
+
+    for step in (os.unlink, os.symlink, os.rename, os.replace, os.link):
+        monkeypatch.setattr(os, step.__name__, watched(step))
+    second = _publish(lake, snapshots, 2)
+
+    assert {"symlink", "replace"} <= set(steps)
+    assert _query(snapshots, "SELECT id_snapshot FROM snapshot") == [(second,)]
 
 
 def test_that_consumer_would_see_a_skew(
