@@ -165,13 +165,13 @@ class Pass:
     def is_joined(self, page: Page) -> bool:
         """Whether the page begins where we are, so that nothing lies between: a mixed-up answer may begin anywhere.
 
-        The game that we ask from is listed again. Where we know of none, a page with lines that are none of ours is
-        not trusted. After some tries it is: games do vanish.
+        The game that we ask from is listed again. A page with lines that are none of ours is not trusted: what lay
+        between may be among them. After some tries it is: games do vanish.
         """
         if self.n_fruitless >= FRUITLESS:
             return True
-        if self.is_anchored and self.since is not None:
-            return any(game.created_ms == self.position for game in page.games)
+        if self.is_anchored and self.since is not None and all(game.created_ms != self.position for game in page.games):
+            return False
         return all(_mark(line) in self.told for line in page.broken)
 
     def sound(self, page: Page) -> tuple[GameDocument, ...]:
@@ -212,7 +212,8 @@ class Pass:
             if self.size > MOST_GAMES:
                 raise ContractBroken(f"lichess: more than {page.asked:,} games of one player in one millisecond")
             return False
-        if not is_doubtful and (page.games or self.n_fruitless):  # an empty answer is believed the second time
+        # An empty answer is believed the second time; and any, where no later run goes on from a cursor.
+        if not is_doubtful and (self.n_fruitless or (page.games and self.cursor is not None)):
             return True
         self.n_fruitless += 1
         if self.n_fruitless > FRUITLESS:

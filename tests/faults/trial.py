@@ -303,6 +303,9 @@ class Trial:
                     self.grow(int(pause * 1000), most=10)
             self.weather.is_bad = False
             self.clock.pass_time(ALL_OVER)
+            if "clock" in self.row.turns:  # after a restart a silence counts from the first look
+                self.follow()
+                self.clock.pass_time(ALL_OVER)
             self._calm_runs(self.chance.randint(3, 6) if "late" in self.row.turns else 1)
             if "late" in self.row.turns:
                 self._settle()

@@ -38,19 +38,23 @@ class Weather:
     roads: Sequence[Callable[[], httpx.TransportError]] = ()
     """Why a request may not even reach the server; in simulations only."""
     is_bad: bool = True
-    was_empty: bool = False
-    """The last answer looked like an empty one: two in a row are believed, and nobody could tell."""
+    was_end: bool = False
+    """The last answer to such a question looked like the end of all games: two in a row are believed, and nobody
+    could tell."""
+    ends: dict[str, bool] = field(default_factory=dict)
+    """Path → whether that was so."""
     damage: Counter[bytes] = field(default_factory=Counter)
     page: list[bytes] | None = None
     tries: list[tuple[float, bool]] = field(default_factory=list)
     """When a request was tried, and whether the weather was in its way."""
 
-    def fault(self, _: int, __: Question) -> Fault | None:
+    def fault(self, _: int, question: Question) -> Fault | None:
         """The plan that the stage follows."""
         wrong = None
+        self.was_end = self.ends.get(question.path, False)
         if self.is_bad and self.chance.random() < self.share:
             wrong = self.chance.choice(self.kinds)(self) if self.kinds else None
-        self.was_empty = wrong is not None and wrong.name == "empty"
+        self.ends[question.path] = wrong is not None and wrong.name.startswith("end")
         self.tries.append((self.clock.steady(), wrong is not None))
         return wrong
 
@@ -137,10 +141,9 @@ def cut(*endings: Ending) -> Kind:
 def clean_cut(weather: Weather) -> Fault | None:
     """A cut that no HTTP client notices."""
     chance, at = weather.chance, _cut_at(weather)
-    is_empty = at == 0
-    if is_empty and weather.was_empty:
+    if weather.was_end:
         return None
-    name = "empty" if is_empty else "cut"
+    name = "end: cut"  # what is cut at a line's end may hold nothing new
     if chance.random() < 0.4:
         return Fault(Ending.CLOSED, at, is_unframed=True, name=name)
     return Fault(Ending.CLEAN, at, name=name)
@@ -176,9 +179,10 @@ def other_content(weather: Weather) -> Fault | None:
     )
     text = weather.chance.choice(texts)
     is_empty = not text.strip()
-    if is_empty and weather.was_empty:
+    if is_empty and weather.was_end:
         return None
-    return Fault(change=lambda answer: replace(answer, pieces=(text,)), name="empty" if is_empty else "other content")
+    name = "end: empty" if is_empty else "other content"
+    return Fault(change=lambda answer: replace(answer, pieces=(text,)), name=name)
 
 
 def strange_lines(weather: Weather) -> Fault:
@@ -248,14 +252,16 @@ def out_of_order(weather: Weather) -> Fault:
     return Fault(change=lines(shuffle), name="out of order")
 
 
-def earlier_page(weather: Weather) -> Fault:
+def earlier_page(weather: Weather) -> Fault | None:
     """The page that was sent last to such a fault, from some cache."""
+    if weather.was_end:
+        return None
 
     def replay(found: list[bytes]) -> list[bytes]:
         before, weather.page = weather.page, found
         return found if before is None else before
 
-    return Fault(change=lines(replay), name="earlier page")
+    return Fault(change=lines(replay), name="end: earlier page")
 
 
 @dataclass(frozen=True)
