@@ -32,6 +32,7 @@ def test_a_pipe_gets_every_name_and_value_whole() -> None:
 def test_a_row_that_does_not_fit_a_terminal_is_shown_a_value_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")  # no codes between the words
     lines = written(WIDE, tuple(range(100_000, 100_012)), out=Terminal()).splitlines()
     assert any(line.split() == ["n_column_11", "100011"] for line in lines)
     assert max(map(len, lines)) <= 80
