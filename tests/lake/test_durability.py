@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction, RemoveAction
 from lake_rows import FEBRUARY, JANUARY, SCHEMA, TABLE, rows, stored
 from power_cut import Disk
 
@@ -59,6 +61,24 @@ def test_each_acknowledged_commit_survives(lake: Lake, disk: Disk, tmp_path: Pat
         assert stored(left) == stored(lake) != []
         assert left.version(TABLE) == lake.version(TABLE)
         assert left.cursor(TABLE, "a") == lake.cursor(TABLE, "a")
+
+
+@pytest.mark.parametrize("work", [_append, _overwrite_month, _overwrite_table])
+def test_files_are_on_the_disk_before_the_log_names_them(
+    lake: Lake, disk: Disk, tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch
+):
+    work(lake, 1)
+    commit, looks = DeltaTable.create_write_transaction, []
+
+    def look_and_commit(table: DeltaTable, actions: list[AddAction | RemoveAction], *others, **options) -> None:
+        left = Path(_survivors(disk, tmp_path / "left").path(TABLE))
+        looks.extend((left / one.path).stat().st_size == one.size for one in actions if isinstance(one, AddAction))
+        commit(table, actions, *others, **options)
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", look_and_commit)
+    work(lake, 2)
+
+    assert looks == [True]
 
 
 @pytest.mark.parametrize("work", [_append, _overwrite_month, _overwrite_table])

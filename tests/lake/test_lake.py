@@ -75,6 +75,29 @@ class TestOverwriting:
 
         assert stored(two_months) == [0, 1, 2, 3, 4, 10, 11, 12]
 
+    @pytest.mark.parametrize("month", [None, "", "../../etc", "2013-1", "2013-13"])
+    def test_a_month_that_is_none_does_not_become_a_folder(self, lake: Lake, month: str | None):
+        with pytest.raises(ValueError, match="is not a month"):
+            lake.append(TABLE, rows(0, 2).with_columns(dt_month=pl.lit(month, pl.String)), SCHEMA)
+
+        assert lake.files(TABLE) == []
+
+    def test_what_others_append_meanwhile_stays(self, two_months: Lake):
+        def frames() -> Iterator[pl.DataFrame]:
+            two_months.append(TABLE, rows(50, 1), SCHEMA)
+            yield rows(20, 1)
+
+        two_months.overwrite(TABLE, frames, SCHEMA, JANUARY)
+
+        assert stored(two_months, JANUARY) == [20, 50]
+
+    def test_rows_keep_their_order(self, lake: Lake):
+        lake.overwrite(TABLE, lambda: (rows(first, 10) for first in range(90, -10, -10)), SCHEMA, JANUARY)
+
+        assert [row // 10 for row in lake.scan(TABLE, SCHEMA).collect().get_column("id_row")[::10]] == list(
+            range(9, -1, -1)
+        )
+
     def test_frames_are_cast_to_the_schema_and_superfluous_columns_dropped(self, lake: Lake):
         frame = rows(0, 2).with_columns(pl.col("id_row").cast(pl.Int16), extra=pl.lit("x"))
         lake.overwrite(TABLE, lambda: [frame], SCHEMA, JANUARY)
@@ -110,6 +133,7 @@ class TestFailing:
         assert caught.value is error
         assert two_months.version(TABLE) == 2
         assert stored(two_months) == [0, 1, 2, 3, 4, 10, 11, 12]
+        assert len(list(Path(two_months.path(TABLE)).rglob("*.parquet"))) == 2, "a file was left behind"
         assert two_months.append(TABLE, rows(99, 1), SCHEMA).version == 3
 
     def test_a_frame_without_a_column_commits_nothing(self, two_months: Lake):
