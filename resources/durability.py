@@ -52,7 +52,7 @@ def sync_commits(table: Path, after: int, last: int, already: Collection[Path] =
                 sync(file)
                 folders |= {file.parent, table}
         sync(entry)
-    for path in (*log.glob("*.checkpoint*"), log / "_last_checkpoint"):
+    for path in (*log.glob("*.checkpoint*.parquet"), log / "_last_checkpoint"):
         if _is_young(path):
             sync(path)
     for folder in folders:

@@ -92,10 +92,14 @@ class Lake(dg.ConfigurableResource["Lake"]):
                 columns = None if month else other_columns(table, path, before, schema)
                 parts = Parts(path, schema, month)
                 files = parts.write(frames())
-                if columns:
-                    target = replace_all(before, files, columns, texts)
-                else:
-                    target = replace(path, before, files, month, texts)
+                try:
+                    if columns:
+                        target = replace_all(before, files, columns, texts)
+                    else:
+                        target = replace(path, before, files, month, texts)
+                except (LostRace, CommitFailedError):
+                    parts.discard()
+                    raise
         return self._written(table, target, parts)
 
     def append(self, table: str, frame: pl.DataFrame, schema: pl.Schema, cursor: Cursor | None = None) -> Written:
@@ -110,7 +114,12 @@ class Lake(dg.ConfigurableResource["Lake"]):
                 if cursor and target.transaction_version(cursor.name) != cursor.old:
                     raise CursorMoved(f"{table}: the cursor {cursor.name} is no longer at {cursor.old}")
                 parts = Parts(self.path(table), schema, None)
-                append(target, parts.write([frame]), moves)
+                files = parts.write([frame])
+                try:
+                    append(target, files, moves)
+                except CommitFailedError:
+                    parts.discard()
+                    raise
         return self._written(table, target, parts)
 
     def cursor(self, table: str, name: str) -> int | None:

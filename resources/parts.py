@@ -71,7 +71,7 @@ class Parts:
                 self._take(frame.select(self._schema.names()).cast(self._schema))
             return [self._finish(month, part) for month, part in self._parts.items()]
         except BaseException:
-            self._remove()
+            self.discard()
             raise
 
     def _take(self, frame: pl.DataFrame) -> None:
@@ -123,7 +123,8 @@ class Parts:
             stats=json.dumps({"numRecords": part.n_rows}),
         )
 
-    def _remove(self) -> None:
+    def discard(self) -> None:
+        """Remove the files: no commit names them."""
         for part in self._parts.values():
             with contextlib.suppress(OSError, pa.ArrowException):  # the error that led here is the one to show
                 part.writer.close()

@@ -155,6 +155,7 @@ class TestFailing:
         assert two_months.overwrite(TABLE, frames, SCHEMA, JANUARY) == Written(version=5, n_rows=2)
         assert made == 3
         assert stored(two_months, JANUARY) == [50, 51]
+        assert len(list(Path(two_months.path(TABLE)).rglob("*.parquet"))) == 5, "one for each commit"
 
     def test_but_not_for_ever(self, two_months: Lake, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(resources.commits, "ATTEMPTS", 4)
