@@ -11,10 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import stamina
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from stamina.instrumentation import LoggingOnRetryHook
 
 from resources.errors import UserError
 from resources.settings import Settings, load_settings
@@ -40,6 +42,8 @@ errors = Console(stderr=True)
 def main() -> None:
     """Run a command: a UserError becomes one sentence and exit code 2."""
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    # Its own choice prints each retry to standard output, where answers go.
+    stamina.instrumentation.set_on_retry_hooks([LoggingOnRetryHook])
     try:
         app()
     except UserError as error:
