@@ -144,11 +144,12 @@ def snapshot_asset(
             text = f"the latest snapshot stays: {'; '.join(failed)} failed"
             yield from refuse(SNAPSHOT_KEY, Finding("sources_passed", passed=False, text=text))
             return
-        pins = [pin(lake, table) for table in tables]
-        pins.append(pin_moves(next(one for one in pins if one.name == GAMES.full_name)))
         findings: list[Finding] = [Finding("sources_passed", passed=True, metadata={"checks": len(checks)})]
         try:
-            catalog = snapshots.publish(pins, lambda connection: findings.extend(audit(connection, pins, analytics)))
+            with snapshots.turn():
+                pins = [pin(lake, table) for table in tables]
+                pins.append(pin_moves(next(one for one in pins if one.name == GAMES.full_name)))
+                catalog = snapshots.publish(pins, lambda database: findings.extend(audit(database, pins, analytics)))
         except AuditFailed as failure:
             yield from refuse(SNAPSHOT_KEY, failure.finding)
             return

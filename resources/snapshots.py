@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+from filelock import FileLock
 
 from resources.durability import make_folder, sync, sync_tree
 
@@ -42,6 +44,14 @@ class Snapshots(dg.ConfigurableResource["Snapshots"]):
     """
 
     folder: str
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One publisher at a time, from pinning to the link: else the older of two pins could come last, and stay."""
+        root = Path(self.folder)
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / ".turn"):
+            yield
 
     def publish(
         self, pins: Sequence[Pin], audit: Callable[[duckdb.DuckDBPyConnection], None], now: datetime | None = None

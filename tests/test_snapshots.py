@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -323,3 +324,22 @@ def test_that_consumer_would_see_a_skew(
     seen = reader(snapshots)()
 
     assert "is skewed" in seen.faults[0]
+
+
+def test_publishers_take_turns_so_that_no_older_pins_come_last(snapshots: Snapshots):
+    steps: list[str] = []
+    is_inside = threading.Event()
+
+    def wait_for_a_turn() -> None:
+        is_inside.wait()
+        with Snapshots(folder=snapshots.folder).turn():
+            steps.append("second")
+
+    other = threading.Thread(target=wait_for_a_turn)
+    other.start()
+    with snapshots.turn():
+        is_inside.set()
+        other.join(0.3)
+        steps.append("first")
+    other.join()
+    assert steps == ["first", "second"]
