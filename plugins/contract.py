@@ -55,6 +55,19 @@ class PluginError(Exception):
     """A plugin breaks the contract; the text is one sentence that names the plugin or its file, and the remedy."""
 
 
+@dataclass(frozen=True, eq=False)
+class Need:
+    """Something that a game must have: its name, the reason given where it is missing, and how that is told.
+
+    `met` is true or false for every game, and looks at the columns `reads` only.
+    """
+
+    name: str
+    reason: str
+    reads: tuple[str, ...]
+    met: pl.Expr
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plugin:
     """One analytic: what it is called, what it reads, what it yields, and the function that does it.

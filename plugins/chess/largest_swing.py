@@ -4,8 +4,8 @@ import pandera.polars as pa
 import polars as pl
 
 from plugins import Plugin
-from plugins.chess._evaluation import START_CP, clipped_cp, win_percent
-from plugins.chess._plies import BLACK_STARTS, beside, unnest
+from plugins.chess_rules.evaluation import START_CP, clipped_cp, win_percent
+from plugins.chess_rules.plies import BLACK_STARTS, beside, unnest
 
 
 class LargestSwing(pa.DataFrameModel):

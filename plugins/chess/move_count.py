@@ -4,7 +4,7 @@ import pandera.polars as pa
 import polars as pl
 
 from plugins import Plugin
-from plugins.chess._plies import BLACK_STARTS, by_colour
+from plugins.chess_rules.plies import BLACK_STARTS, by_colour
 
 
 class MoveCount(pa.DataFrameModel):

@@ -6,7 +6,7 @@ import pandera.polars as pa
 import polars as pl
 
 from plugins import Plugin
-from plugins.chess._plies import BLACK_STARTS, beside, by_colour, unnest
+from plugins.chess_rules.plies import BLACK_STARTS, beside, by_colour, unnest
 
 _SECOND_CS = 100
 _ENDED_BY_MOVE = ("mate", "stalemate", "variantEnd")

@@ -1,4 +1,4 @@
-"""Games taken apart ply by ply, and results brought back to one row a game. No analytic: what several of them need."""
+"""Games taken apart ply by ply, and results brought back to one row a game."""
 
 import polars as pl
 

@@ -1,4 +1,4 @@
-"""Lichess's reading of evaluations: clipped centipawns and winning percent. No analytic: what several of them need."""
+"""Lichess's reading of evaluations: clipped centipawns and winning percent."""
 
 import polars as pl
 
