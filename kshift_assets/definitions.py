@@ -9,7 +9,7 @@ from dagster_duckdb import DuckDBResource
 from kshift_assets.chess.analytics import analytic_asset, analytic_table
 from kshift_assets.chess.cleaned import clean_games
 from kshift_assets.chess.frontier import players_frontier
-from kshift_assets.chess.marts import PLAYER_SUMMARY_MART, Mart, mart_asset, opening_results_mart
+from kshift_assets.chess.marts import MARTS, mart_asset, marts_over
 from kshift_assets.chess.profiles import players, rating_histories, user_profiles
 from kshift_assets.chess.sources import dump_games, fetches, pending_games, player_games
 from kshift_assets.chess.tables import (
@@ -52,7 +52,8 @@ from sensors.tv import TV_JOB, watch_tv_every_minute
 def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Definitions:
     """The whole graph for these settings; tests pass their own settings, and plugins where they want others."""
     found = find_plugins() if plugins is None else plugins
-    chess_marts = _marts([analytic_table(plugin) for plugin in found])
+    tables = {table.full_name: table for table in [*TABLES, *map(analytic_table, found)]}
+    chess_marts = marts_over(tables)
     window = timedelta(hours=settings.fresh_hours)
     freshness = dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window * 0.9)
     age = timedelta(days=settings.data_age_days)
@@ -66,7 +67,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
         players,
         players_frontier,
         *(analytic_asset(plugin) for plugin in found),
-        *(mart_asset(mart, freshness, age) for mart in chess_marts),
+        *(mart_asset(mart, tables, freshness, age) for mart in chess_marts),
     ]
     consumer = consumer_tables(found)
     blocking = [spec for asset in assets for spec in asset.check_specs if spec.blocking]
@@ -99,22 +100,15 @@ def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
         REJECTED_GAMES,
         PLAYERS,
         *analytics,
-        *(mart.table for mart in _marts(analytics)),
+        *(mart.table for mart in marts_over({table.full_name for table in [*TABLES, *analytics]})),
     ]
-
-
-def _marts(analytics: Sequence[Table]) -> list[Mart]:
-    # The analytic `opening` is part of KnightShift, but tests bring plugins of their own.
-    openings = [table for table in analytics if table.name == "opening"]
-    return [PLAYER_SUMMARY_MART, *map(opening_results_mart, openings)]
 
 
 def find_plugins() -> list[Plugin]:
     """Every plugin of this installation; a broken one raises UserError with a sentence that names its file."""
+    taken = {*(table.name for table in TABLES), *(mart.name for mart in MARTS), SNAPSHOT_KEY.path[-1]}
     try:
-        return discover(
-            polars_schema(GAMES.model).names(), taken={*(table.name for table in TABLES), SNAPSHOT_KEY.path[-1]}
-        )
+        return discover(polars_schema(GAMES.model).names(), taken=taken)
     except PluginError as error:
         raise UserError(str(error)) from error
 

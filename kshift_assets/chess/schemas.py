@@ -5,7 +5,6 @@ from typing import Annotated, cast
 
 import pandera.polars as pa
 import polars as pl
-from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.game_rules import GameRules
 from kshift_assets.chess.perfs import PERFS, RUNS
@@ -439,55 +438,3 @@ class Moves(pa.DataFrameModel):
     val_eval_mate: pl.Int16 = pa.Field(nullable=True, description="Moves to mate after it, White's view")
     val_glyph: str = pa.Field(nullable=True, description="Judgment: `?!` inaccuracy, `?` mistake, `??` blunder")
     dt_month: str = pa.Field(description="UTC month of the game")
-
-
-class PlayerSummary(pa.DataFrameModel):
-    """A player's games, results and rating span, by speed and colour; standard and variant games together."""
-
-    id_user: str = pa.Field(str_matches=USER_ID, description="User id, lower case")
-    val_speed: str = pa.Field(isin=SPEEDS, description="Speed, see chess.games")
-    val_color: str = pa.Field(isin=("white", "black"), description="Colour that the player had")
-    n_games: pl.Int64 = pa.Field(ge=1, description="Games, unfinished ones included")
-    n_wins: pl.Int64 = pa.Field(ge=0, description="Games won")
-    n_draws: pl.Int64 = pa.Field(ge=0, description="Games drawn")
-    n_losses: pl.Int64 = pa.Field(ge=0, description="Games lost")
-    n_unfinished: pl.Int64 = pa.Field(ge=0, description="Games without a result: aborted or still running")
-    n_score_pct: pl.Float64 = pa.Field(
-        nullable=True,
-        in_range={"min_value": 0, "max_value": 100},
-        description="Points per finished game, percent; null without one",
-    )
-    n_rating_min: pl.Int16 = pa.Field(nullable=True, description="Lowest rating before a rated game")
-    n_rating_max: pl.Int16 = pa.Field(nullable=True, description="Highest rating before a rated game")
-    n_rating_last: pl.Int16 = pa.Field(nullable=True, description="Rating before the newest rated game")
-    n_rating_opponents: pl.Float64 = pa.Field(nullable=True, description="Mean rating of the opponents")
-    tm_first: Utc = pa.Field(description="When the first of these games was created")
-    tm_last: Utc = pa.Field(description="When the newest of these games was created")
-
-    @pa.dataframe_check(name="results_add_up")
-    @classmethod
-    def _results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
-        parts = pl.sum_horizontal("n_wins", "n_draws", "n_losses", "n_unfinished")
-        return data.lazyframe.select(pl.col("n_games") == parts)
-
-
-class OpeningResults(pa.DataFrameModel):
-    """Results of standard chess by opening and speed."""
-
-    val_eco: str = pa.Field(str_matches=r"^[A-E][0-9]{2}$", description="ECO code")
-    val_family: str = pa.Field(description="Opening family, the name up to its colon")
-    val_speed: str = pa.Field(isin=SPEEDS, description="Speed, see chess.games")
-    n_games: pl.Int64 = pa.Field(ge=1, description="Finished games")
-    n_white_wins: pl.Int64 = pa.Field(ge=0, description="Games that White won")
-    n_draws: pl.Int64 = pa.Field(ge=0, description="Games drawn")
-    n_black_wins: pl.Int64 = pa.Field(ge=0, description="Games that Black won")
-    n_white_score_pct: pl.Float64 = pa.Field(
-        in_range={"min_value": 0, "max_value": 100}, description="White's points per game, percent"
-    )
-    n_rating_mean: pl.Float64 = pa.Field(nullable=True, description="Mean rating of both sides")
-    n_plies_mean: pl.Float64 = pa.Field(ge=0, description="Mean length, plies")
-
-    @pa.dataframe_check(name="results_add_up")
-    @classmethod
-    def _results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
-        return data.lazyframe.select(pl.col("n_games") == pl.sum_horizontal("n_white_wins", "n_draws", "n_black_wins"))

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from kshift_assets.definitions import build
+from kshift_assets.chess.marts import MARTS
+from kshift_assets.definitions import build, find_plugins
 from kshift_assets.partitions import MONTHS
 from kshift_assets.tables import descriptions, polars_schema
 from lakehouse import Lakehouse
@@ -62,6 +63,20 @@ def test_code_references_lead_to_lines_that_exist(graph) -> None:
         for reference in graph.get(key).metadata["dagster/code_references"].code_references:
             lines = Path(reference.file_path).read_text().splitlines()
             assert 1 <= reference.line_number <= len(lines)
+
+
+def test_the_code_reference_of_a_mart_leads_to_its_own_file(graph) -> None:
+    for mart in MARTS:
+        if graph.has(mart.table.key):
+            (reference,) = graph.get(mart.table.key).metadata["dagster/code_references"].code_references
+            assert Path(reference.file_path).name == f"{mart.name}.py"
+
+
+def test_a_plugin_cannot_bear_the_name_of_a_mart(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[str] = set()
+    monkeypatch.setattr("kshift_assets.definitions.discover", lambda _, taken: seen.update(taken))
+    find_plugins()
+    assert seen > {"player_summary", "opening_results", "games", "snapshot"}
 
 
 def test_columns_keep_the_convention(lakehouse: Lakehouse) -> None:
