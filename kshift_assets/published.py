@@ -22,14 +22,14 @@ SNAPSHOT_KEY = dg.AssetKey(["published", "snapshot"])
 
 MOVES_SQL = """
 SELECT id_game, n_ply, CASE WHEN n_ply % 2 = 1 THEN first_color ELSE second_color END AS val_color, val_san,
-    n_clock_cs, val_eval_cp, val_eval_mate, val_glyph, dt_month
+    n_clock_cs, val_eval_cp, val_eval_mate, val_glyph, val_best, dt_month
 FROM (
     SELECT id_game, dt_month,
         CASE WHEN regexp_matches(val_initial_fen, '^[^ ]+ b ') THEN 'black' ELSE 'white' END AS first_color,
         CASE WHEN regexp_matches(val_initial_fen, '^[^ ]+ b ') THEN 'white' ELSE 'black' END AS second_color,
         unnest(range(1, n_plies + 1)) AS n_ply, unnest(string_split(val_moves, ' ')) AS val_san,
         unnest(arr_clock_cs) AS n_clock_cs, unnest(arr_eval_cp) AS val_eval_cp,
-        unnest(arr_eval_mate) AS val_eval_mate, unnest(arr_glyph) AS val_glyph
+        unnest(arr_eval_mate) AS val_eval_mate, unnest(arr_glyph) AS val_glyph, unnest(arr_best) AS val_best
     FROM {games} AS games
     WHERE n_plies > 0
 )

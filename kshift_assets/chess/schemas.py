@@ -302,6 +302,11 @@ class Games(GameRules):
         nullable=True,
         description="Judgment of each ply as on the site: `?!` inaccuracy, `?` mistake, `??` blunder",
     )
+    arr_best: Strings = pa.Field(
+        nullable=True,
+        description="Engine's best move instead of each ply, UCI, where it is another than the one played; null if the "
+        "source names none, as dumps do",
+    )
     val_initial_fen: str = pa.Field(nullable=True, description="Starting position where it is not the usual one")
     id_tournament: str = pa.Field(nullable=True, description="Arena tournament id")
     id_swiss: str = pa.Field(nullable=True, description="Swiss tournament id")
@@ -437,4 +442,5 @@ class Moves(pa.DataFrameModel):
     val_eval_cp: pl.Int32 = pa.Field(nullable=True, description="Evaluation after it, centipawns, White's view")
     val_eval_mate: pl.Int16 = pa.Field(nullable=True, description="Moves to mate after it, White's view")
     val_glyph: str = pa.Field(nullable=True, description="Judgment: `?!` inaccuracy, `?` mistake, `??` blunder")
+    val_best: str = pa.Field(nullable=True, description="Engine's best move instead of it, UCI, where it is another")
     dt_month: str = pa.Field(description="UTC month of the game")

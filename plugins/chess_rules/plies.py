@@ -1,6 +1,11 @@
 """Games taken apart ply by ply, and results brought back to one row a game."""
 
+from typing import Annotated
+
 import polars as pl
+
+Plies = Annotated[pl.List, pl.Int16()]
+"""Type of a column that lists plies."""
 
 # Games from a set-up position can begin with Black: the second field of a FEN says who moves.
 BLACK_STARTS = pl.col("val_initial_fen").str.contains(" b ", literal=True).fill_null(value=False)

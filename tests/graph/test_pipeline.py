@@ -62,11 +62,11 @@ def test_a_dump_reaches_the_published_database(lakehouse: Lakehouse) -> None:
     # 0.25 → 2.10 in White's favour after 2... f6
     assert lakehouse.query("SELECT DISTINCT n_swing_ply, val_swing_cp FROM analytics.largest_swing") == [(4, 185)]
     assert lakehouse.query(
-        "SELECT n_ply, val_color, val_san, n_clock_cs, val_eval_cp, val_glyph FROM chess.moves "
+        "SELECT n_ply, val_color, val_san, n_clock_cs, val_eval_cp, val_glyph, val_best FROM chess.moves "
         "WHERE id_game = 'aaaaaaa1' AND n_ply > 3 ORDER BY 1"
     ) == [
-        (4, "black", "f6", 17000, 210, "??"),
-        (5, "white", "Nxe5", 17500, 180, None),
+        (4, "black", "f6", 17000, 210, "??", None),
+        (5, "white", "Nxe5", 17500, 180, None, None),
     ]
 
 
