@@ -11,6 +11,7 @@ from kshift_assets.chess.cleaned import clean_games
 from kshift_assets.chess.frontier import players_frontier
 from kshift_assets.chess.marts import MARTS, mart_asset, marts_over
 from kshift_assets.chess.profiles import players, rating_histories, user_profiles
+from kshift_assets.chess.seen_games import COLUMNS
 from kshift_assets.chess.sources import dump_games, fetches, pending_games, player_games
 from kshift_assets.chess.tables import (
     DUMP_GAMES,
@@ -28,9 +29,8 @@ from kshift_assets.chess.tables import (
     USER_PROFILES,
 )
 from kshift_assets.chess.tv import tv_games, tv_running
-from kshift_assets.published import SNAPSHOT_KEY, snapshot_asset
+from kshift_assets.published import SNAPSHOT_KEY, VIEWS, snapshot_asset
 from kshift_assets.reporting import Table
-from kshift_assets.tables import polars_schema
 from plugins import Plugin, PluginError, discover
 from resources.alerts import Alerts
 from resources.breaker import Patience
@@ -42,6 +42,7 @@ from resources.lake import Lake
 from resources.lichess import Lichess
 from resources.settings import Settings, load_settings
 from resources.snapshots import Snapshots
+from resources.workers import Workers
 from sensors.automation import AUTOMATION
 from sensors.freshness import freshness_alerts
 from sensors.ingestion import HOURLY_INGEST, INGEST_JOB
@@ -106,9 +107,9 @@ def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
 
 def find_plugins() -> list[Plugin]:
     """Every plugin of this installation; a broken one raises UserError with a sentence that names its file."""
-    taken = {*(table.name for table in TABLES), *(mart.name for mart in MARTS), SNAPSHOT_KEY.path[-1]}
+    taken = {*(table.name for table in (*TABLES, *VIEWS)), *(mart.name for mart in MARTS), SNAPSHOT_KEY.path[-1]}
     try:
-        return discover(polars_schema(GAMES.model).names(), taken=taken)
+        return discover(COLUMNS, taken=taken)
     except PluginError as error:
         raise UserError(str(error)) from error
 
@@ -134,6 +135,7 @@ def outside_world(settings: Settings) -> dict[str, object]:
         "duckdb": DuckDBResource(database=":memory:"),
         "snapshots": Snapshots(folder=str(settings.published)),
         "alerts": Alerts(),
+        "workers": Workers(processes=settings.workers),
         "following": Following(
             players=list(settings.players),
             page_games=settings.page_games,

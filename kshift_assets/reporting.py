@@ -30,6 +30,7 @@ class Table:
     name: str
     model: Model
     consumer: bool = True  # whether it is published
+    optional: bool = False  # whether it is made only when somebody asks for it by name
 
     @property
     def full_name(self) -> str:
@@ -84,6 +85,10 @@ def code_reference(file: Path, line: int, label: str) -> Metadata:
     """A link from an asset to the line that makes it."""
     reference = dg.LocalFileCodeReference(file_path=str(file), line_number=line, label=label)
     return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
+
+
+# The mark of assets that are made only when somebody asks for them by name.
+OPTIONAL = {"kshift/optional": "yes"}
 
 
 def check(table: Table, name: str, text: str, *, blocking: bool = True) -> dg.AssetCheckSpec:

@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     profile_budget: int = Field(
         3_000, ge=0, le=120_000, description="Profiles that each run asks for at most, 300 a request; 0 for none"
     )
+    workers: int = Field(
+        0, ge=0, le=1_024, description="Processes that analytics of single games are spread over; 0 for one a core"
+    )
     data_age_days: int = Field(
         45, ge=1, le=36_600, description="A table whose newest game is older than this many days is reported"
     )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kshift_assets.chess.schemas import Games
 from kshift_assets.tables import polars_schema
+from plugins import Plugin
 from tests.recordings import RECORDINGS
 
 COLUMNS = polars_schema(Games)
@@ -21,6 +22,13 @@ def frame(*games: Mapping[str, Any]) -> pl.DataFrame:
     unknown = {name for row in rows for name in row} - set(COLUMNS)
     assert not unknown, f"chess.games has no {unknown}"
     return pl.DataFrame(rows, schema=COLUMNS)
+
+
+def answers(plugin: Plugin, games: pl.DataFrame) -> pl.DataFrame:
+    """What a plugin says of games to all of which it applies."""
+    results = plugin.run(games)
+    assert results.select("val_not_applicable", "val_error").null_count().row(0) == (games.height, games.height)
+    return results.select(list(plugin.columns))
 
 
 def recorded_documents(key: str = "id", files: str = "*.ndjson") -> list[dict[str, Any]]:

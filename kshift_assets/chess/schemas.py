@@ -444,3 +444,13 @@ class Moves(pa.DataFrameModel):
     val_glyph: str = pa.Field(nullable=True, description="Judgment: `?!` inaccuracy, `?` mistake, `??` blunder")
     val_best: str = pa.Field(nullable=True, description="Engine's best move instead of it, UCI, where it is another")
     dt_month: str = pa.Field(description="UTC month of the game")
+
+
+class Failures(pa.DataFrameModel):
+    """Games on which an analytic failed, with what went wrong (a view)."""
+
+    id_game: str = pa.Field(description="Game id, see chess.games")
+    val_plugin: str = pa.Field(description="Name of the analytic, analytics.<name>")
+    val_plugin_version: str = pa.Field(description="Its version; another one tries again")
+    val_error: str = pa.Field(description="What went wrong")
+    dt_month: str = pa.Field(description="UTC month of the game")

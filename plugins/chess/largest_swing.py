@@ -5,7 +5,7 @@ import pandera.polars as pa
 import polars as pl
 from numba import njit
 
-from plugins import Plugin
+from plugins import ColumnPlugin
 from plugins.chess_rules.arrays import Array, in_threads, words_at
 from plugins.chess_rules.evaluation import LIMIT_CP, START_CP, WIN_PERCENTS, Evaluations, read_evaluations, win_percents
 from plugins.chess_rules.plies import beside
@@ -36,7 +36,7 @@ class LargestSwing(pa.DataFrameModel):
     )
 
 
-def compute(games: pl.DataFrame) -> pl.DataFrame:
+def compute(lazy: pl.LazyFrame) -> pl.LazyFrame:
     """The ply with the greatest absolute change of White's winning percent, the earliest of equals.
 
     By winning percent and not by centipawns, since a pawn decides an even game and nothing in a won one. The usual
@@ -44,6 +44,7 @@ def compute(games: pl.DataFrame) -> pl.DataFrame:
     there, as is every ply whose evaluation, or the one before it, is missing. Source of the evaluation's clipping,
     of +15 and of the winning percent: scalachess core/eval.scala.
     """
+    games = lazy.collect()
     evaluations, usual_start = read_evaluations(games), games.get_column("val_initial_fen").is_null().to_numpy()
     wins, at_start = win_percents(evaluations), np.where(usual_start, WIN_PERCENTS[START_CP + LIMIT_CP], np.nan)
     plies = np.zeros(games.height, np.int16)
@@ -64,7 +65,7 @@ def compute(games: pl.DataFrame) -> pl.DataFrame:
             "val_swing_win_pct": WIN_PERCENTS[after + LIMIT_CP] - WIN_PERCENTS[before + LIMIT_CP],
         }
     )
-    return beside(games.select("id_game"), swings).drop("n_row").collect()
+    return beside(games.lazy().select("id_game"), swings).drop("n_row")
 
 
 @njit(nogil=True, cache=True)
@@ -80,7 +81,7 @@ def _find_largest(start: int, stop: int, evaluations: Evaluations, wins: Array, 
             before = wins[place]
 
 
-plugin = Plugin(
+plugin = ColumnPlugin(
     name="largest_swing",
     version="1",
     description="The move that changed the evaluation most, by winning percent: who made it, and how much it changed.",

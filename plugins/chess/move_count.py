@@ -3,7 +3,7 @@
 import pandera.polars as pa
 import polars as pl
 
-from plugins import Plugin
+from plugins import ColumnPlugin
 from plugins.chess_rules.plies import BLACK_STARTS, by_colour
 
 
@@ -22,7 +22,7 @@ class MoveCount(pa.DataFrameModel):
     ind_castled_black: bool = pa.Field(nullable=True, description="Whether Black castled")
 
 
-def compute(games: pl.DataFrame) -> pl.DataFrame:
+def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     """Counts by side; all null where the moves are unknown.
 
     SAN marks a check with `+` and the move that wins with `#`. That is mate, and so a check, unless the game was won by
@@ -51,7 +51,7 @@ def _count(column: str, sign: str) -> pl.Expr:
     return pl.col(column).str.count_matches(sign, literal=True).cast(pl.Int16)
 
 
-plugin = Plugin(
+plugin = ColumnPlugin(
     name="move_count",
     version="1",
     description="How many moves each side made, and how many of them were captures, checks and castling.",

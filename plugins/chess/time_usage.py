@@ -5,7 +5,7 @@ from functools import partial
 import pandera.polars as pa
 import polars as pl
 
-from plugins import Plugin
+from plugins import ColumnPlugin
 from plugins.chess_rules.plies import BLACK_STARTS, beside, by_colour, unnest
 
 _SECOND_CS = 100
@@ -38,7 +38,7 @@ class TimeUsage(pa.DataFrameModel):
     ind_berserk_black: bool = _maybe(description="Whether Black's clock shows that Black berserked")
 
 
-def compute(games: pl.DataFrame) -> pl.DataFrame:
+def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     """Thinking time for a move = own clock before it + increment - own clock after it, never below 0.
 
     - Clocks run from each side's second move on. A first move is timed only if it left the clock at least a second
@@ -54,10 +54,10 @@ def compute(games: pl.DataFrame) -> pl.DataFrame:
     Source of these rules: scalachess Clock.scala (step, berserkPenalty, initTime, emergSeconds).
     """
     white, black = _side(games, "white"), _side(games, "black")
-    return beside(games, white, black).select(list(TimeUsage.to_schema().columns)).collect()
+    return beside(games, white, black).select(list(TimeUsage.to_schema().columns))
 
 
-def _side(games: pl.DataFrame, colour: str) -> pl.LazyFrame:
+def _side(games: pl.LazyFrame, colour: str) -> pl.LazyFrame:
     """The measures of one side, one row a game in which it moved and has clocks, keyed by `n_row`."""
     think, trouble = pl.col("think_cs").list.drop_nulls(), pl.col("in_trouble").list.drop_nulls()
     n_trouble = pl.when(trouble.list.len() > 0).then(trouble.list.sum())
@@ -85,7 +85,7 @@ def _seconds(centiseconds: pl.Expr) -> pl.Expr:
     return (centiseconds / _SECOND_CS).round(4)
 
 
-def _moves(games: pl.DataFrame, colour: str) -> pl.LazyFrame:
+def _moves(games: pl.LazyFrame, colour: str) -> pl.LazyFrame:
     """One row a move of that side, in games with clocks: `think_cs` and `in_trouble`, null where they are not known."""
     first, clock, start = pl.col("n_element") == 1, pl.col("clock_cs"), pl.col("start_cs")
     before = pl.when(first).then(start).otherwise(clock.shift(1))
@@ -97,7 +97,7 @@ def _moves(games: pl.DataFrame, colour: str) -> pl.LazyFrame:
     )
 
 
-def _clocks(games: pl.DataFrame, colour: str) -> pl.LazyFrame:
+def _clocks(games: pl.LazyFrame, colour: str) -> pl.LazyFrame:
     """One row a game: the clock of one side, and the rules that it ran by."""
     initial_s, increment_s = pl.col("n_clock_initial_s"), pl.col("n_clock_increment_s").cast(pl.Int32)
     begins = BLACK_STARTS if colour == "black" else ~BLACK_STARTS
@@ -106,8 +106,7 @@ def _clocks(games: pl.DataFrame, colour: str) -> pl.LazyFrame:
     half_cs = initial_s * _SECOND_CS // 2
     is_half = (pl.col("clock_cs").list.first() - half_cs).abs() < _SECOND_CS
     return (
-        games.lazy()
-        .with_columns(clock_cs=by_colour(pl.col("arr_clock_cs"))[colour])
+        games.with_columns(clock_cs=by_colour(pl.col("arr_clock_cs"))[colour])
         .with_columns(berserk=pl.col("id_tournament").is_not_null() & (initial_s >= 40 * increment_s) & is_half)
         .select(
             "clock_cs",
@@ -125,7 +124,7 @@ def _clocks(games: pl.DataFrame, colour: str) -> pl.LazyFrame:
     )
 
 
-plugin = Plugin(
+plugin = ColumnPlugin(
     name="time_usage",
     version="1",
     description="Thinking time, time left and time trouble of each side.",

@@ -33,9 +33,9 @@ def unnest(games: pl.LazyFrame, *lists: str) -> pl.LazyFrame:
     )
 
 
-def beside(games: pl.DataFrame, *results: pl.LazyFrame) -> pl.LazyFrame:
+def beside(games: pl.LazyFrame, *results: pl.LazyFrame) -> pl.LazyFrame:
     """The games in their order, and beside them `results`, keyed by `n_row`; null where a game has none."""
-    rows = games.lazy().with_row_index("n_row")
+    rows = games.with_row_index("n_row")
     for result in results:
         rows = rows.join(result, on="n_row", how="left", maintain_order="left")
     return rows
