@@ -1,9 +1,8 @@
 """Judgments of moves as a source writes them → as the site gives them. The definitions are the plugins'."""
 
-import numpy as np
 import polars as pl
 
-from plugins.chess_rules.arrays import flat
+from plugins.chess_rules.arrays import Array, flat, values_of
 from plugins.chess_rules.evaluation import GLYPHS, judge, read_evaluations
 
 JUDGMENTS = {"Inaccuracy": "?!", "Mistake": "?", "Blunder": "??"}
@@ -42,5 +41,5 @@ def site_glyphs(games: pl.DataFrame) -> pl.Series:
 _GLYPHS = {severity: glyph for glyph, severity in GLYPHS.items()}
 
 
-def _severities(glyphs: pl.Series) -> np.ndarray:
-    return glyphs.replace_strict(GLYPHS, default=0, return_dtype=pl.Int8).fill_null(0).to_numpy()
+def _severities(glyphs: pl.Series) -> Array:
+    return values_of(glyphs.replace_strict(GLYPHS, default=0, return_dtype=pl.Int8).fill_null(0))

@@ -8,6 +8,7 @@ from numba import njit
 from plugins import ColumnPlugin
 from plugins.chess_rules.arrays import Array, in_threads, words_at
 from plugins.chess_rules.evaluation import LIMIT_CP, START_CP, WIN_PERCENTS, Evaluations, read_evaluations, win_percents
+from plugins.chess_rules.needs import EVALUATIONS
 from plugins.chess_rules.plies import beside
 
 
@@ -36,7 +37,7 @@ class LargestSwing(pa.DataFrameModel):
     )
 
 
-def compute(lazy: pl.LazyFrame) -> pl.LazyFrame:
+def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     """The ply with the greatest absolute change of White's winning percent, the earliest of equals.
 
     By winning percent and not by centipawns, since a pawn decides an even game and nothing in a won one. The usual
@@ -44,11 +45,11 @@ def compute(lazy: pl.LazyFrame) -> pl.LazyFrame:
     there, as is every ply whose evaluation, or the one before it, is missing. Source of the evaluation's clipping,
     of +15 and of the winning percent: scalachess core/eval.scala.
     """
-    games = lazy.collect()
-    evaluations, usual_start = read_evaluations(games), games.get_column("val_initial_fen").is_null().to_numpy()
+    frame = games.collect()
+    evaluations, usual_start = read_evaluations(frame), frame.get_column("val_initial_fen").is_null().to_numpy()
     wins, at_start = win_percents(evaluations), np.where(usual_start, WIN_PERCENTS[START_CP + LIMIT_CP], np.nan)
-    plies = np.zeros(games.height, np.int16)
-    in_threads(_find_largest, games.height, evaluations, wins, at_start, plies)
+    plies = np.zeros(frame.height, np.int16)
+    in_threads(_find_largest, frame.height, evaluations, wins, at_start, plies)
     rows = np.flatnonzero(plies)
     ply, places = plies[rows], evaluations.offsets[rows] + plies[rows] - 1
     after, before = evaluations.clipped[places], np.where(ply == 1, START_CP, evaluations.clipped[places - 1])
@@ -58,14 +59,14 @@ def compute(lazy: pl.LazyFrame) -> pl.LazyFrame:
             "n_row": rows.astype(np.uint32),
             "n_swing_ply": ply,
             "val_swing_color": np.where(white_moved, "white", "black"),
-            "val_swing_san": words_at(games.get_column("val_moves")[rows], ply),
+            "val_swing_san": words_at(frame.get_column("val_moves")[rows], ply),
             "val_eval_before_cp": before.astype(np.int16),
             "val_eval_after_cp": after.astype(np.int16),
             "val_swing_cp": (after - before).astype(np.int16),
             "val_swing_win_pct": WIN_PERCENTS[after + LIMIT_CP] - WIN_PERCENTS[before + LIMIT_CP],
         }
     )
-    return beside(games.lazy().select("id_game"), swings).drop("n_row")
+    return beside(frame.lazy().select("id_game"), swings).drop("n_row")
 
 
 @njit(nogil=True, cache=True)
@@ -83,9 +84,10 @@ def _find_largest(start: int, stop: int, evaluations: Evaluations, wins: Array, 
 
 plugin = ColumnPlugin(
     name="largest_swing",
-    version="1",
+    version="2",
     description="The move that changed the evaluation most, by winning percent: who made it, and how much it changed.",
     schema=LargestSwing,
     reads=("id_game", "val_moves", "val_initial_fen", "arr_eval_cp", "arr_eval_mate"),
+    needs=(EVALUATIONS,),
     compute=compute,
 )

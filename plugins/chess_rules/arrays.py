@@ -34,7 +34,14 @@ def offsets_of(lists: pl.Series) -> Array:
 
 def elements_of(lists: pl.Series, nothing: int) -> Array:
     """All elements of a column of lists of numbers, one after another; a null element is `nothing`."""
-    return flat(lists).fill_null(nothing).to_numpy()
+    return values_of(flat(lists).fill_null(nothing))
+
+
+def values_of(column: pl.Series) -> Array:
+    """The values of a column without nulls; read-only, always, since compiled code is made for one kind of array."""
+    values = column.to_numpy()
+    values.flags.writeable = False
+    return values
 
 
 def flat(lists: pl.Series) -> pl.Series:
@@ -47,7 +54,7 @@ def texts_of(texts: pl.Series) -> tuple[Array, Array]:
     column = texts.fill_null("").rechunk().to_arrow()
     _, offsets, characters = column.buffers()
     starts = np.frombuffer(offsets, np.int64, len(column) + 1, column.offset * 8)
-    letters = np.frombuffer(characters, np.uint8) if characters else np.zeros(0, np.uint8)
+    letters = np.frombuffer(characters or b"", np.uint8)
     return letters, starts
 
 
@@ -108,6 +115,7 @@ def in_threads(kernel: Callable[..., None], n_rows: int, *arrays: object) -> Non
 def _offsets(lengths: Array) -> Array:
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
+    offsets.flags.writeable = False
     return offsets
 
 

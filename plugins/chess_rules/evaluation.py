@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numba import njit
 
-from plugins.chess_rules.arrays import Array, elements_of, in_threads, offsets_of
+from plugins.chess_rules.arrays import Array, elements_of, in_threads, offsets_of, values_of
 from plugins.chess_rules.plies import BLACK_STARTS
 
 LIMIT_CP = 1000
@@ -66,7 +66,7 @@ def read_evaluations(games: pl.DataFrame) -> Evaluations:
     offsets = offsets_of(cp)
     if not np.array_equal(offsets, offsets_of(mate)):
         raise ValueError("arr_eval_cp and arr_eval_mate of a game differ in length")
-    black_starts = lists.get_column("black_starts").to_numpy()
+    black_starts = values_of(lists.get_column("black_starts"))
     cps, mates = elements_of(cp, NO_CP), elements_of(mate, NO_MATE)
     evaluations = Evaluations(offsets, cps, mates, np.empty(len(cps), np.int32), black_starts)
     in_threads(_clip_all, games.height, evaluations)
