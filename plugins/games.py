@@ -1,11 +1,15 @@
 """A row of chess.games as python-chess's game, which analytics of single games look at."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
 import chess
 import chess.pgn
+import polars as pl
+
+from plugins.chess_rules.needs import STANDARD
+from plugins.chess_rules.replay import replay
 
 # Names as PGN writes variants, by Lichess's keys; standard chess has no such tag.
 VARIANT_NAMES = {
@@ -36,8 +40,18 @@ _HEADERS = {
 }
 
 
-def pgn_game(row: Mapping[str, Any]) -> chess.pgn.Game:
-    """The game of a row, with what the row has of it.
+def read_moves(games: pl.DataFrame) -> list[list[chess.Move] | None]:
+    """The moves of each game of standard chess that can be played to its end; None for the others.
+
+    Compiled code reads them ten times as fast as python-chess does.
+    """
+    replayed = replay(games, threads=1)
+    sound = (replayed.status == 0) & games.select(STANDARD.met.fill_null(value=False)).to_series().to_numpy()
+    return [replayed.moves(place) if sound[place] else None for place in range(games.height)]
+
+
+def pgn_game(row: Mapping[str, Any], moves: Sequence[chess.Move] | None = None) -> chess.pgn.Game:
+    """The game of a row, with what the row has of it; `moves` where they have been read from its SAN already.
 
     Needs val_moves, val_initial_fen and val_variant. Other columns show as headers: White, Black, Result, WhiteElo,
     BlackElo, WhiteTitle, BlackTitle, ECO, Opening, Termination, TimeControl, and Status for Lichess's val_status.
@@ -54,10 +68,15 @@ def pgn_game(row: Mapping[str, Any]) -> chess.pgn.Game:
     if row["val_initial_fen"] is not None:
         game.headers["SetUp"] = "1"
     node: chess.pgn.GameNode = game
-    board = game.board()
-    for san, comment in zip(row["val_moves"].split(), _comments(row), strict=False):
-        node = node.add_variation(board.push_san(san), comment=comment)
+    for move, comment in zip(_played(game, row["val_moves"]) if moves is None else moves, _comments(row), strict=False):
+        node = node.add_variation(move, comment=comment)
     return game
+
+
+def _played(game: chess.pgn.Game, sans: str) -> Iterator[chess.Move]:
+    board = game.board()
+    for san in sans.split():
+        yield board.push_san(san)
 
 
 def _comments(row: Mapping[str, Any]) -> Any:  # noqa: ANN401  # an endless iterator, or one of lists

@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 
 from plugins.contract import Answers, Plugin, PluginError, Spread, listed, one_line
-from plugins.games import pgn_game
+from plugins.games import pgn_game, read_moves
 
 # Games that a worker process takes at a time: a second of work, and a message that is soon packed.
 CHUNK = 250
@@ -92,9 +92,8 @@ class GamePlugin(Plugin):
 
     def answers(self, games: pl.DataFrame, spread: Spread) -> Answers:
         """One result for each game that did not fail."""
-        work = partial(_analysed, self.compute, tuple(games.columns), tuple(self.columns.names()[1:]))
-        chunks = (part.rows() for part in games.iter_slices(CHUNK))
-        found = [answer for part in spread(work, chunks) for answer in part]
+        work = partial(_analysed, self.compute, tuple(self.columns.names()[1:]))
+        found = [answer for part in spread(work, games.iter_slices(CHUNK)) for answer in part]
         ids = games.get_column("id_game").to_list()
         rows = [(game, *values) for game, values in zip(ids, found, strict=True) if isinstance(values, tuple)]
         errors = {place: error for place, error in enumerate(found) if isinstance(error, str)}
@@ -108,16 +107,13 @@ class GamePlugin(Plugin):
 
 
 def _analysed(
-    compute: Callable[[chess.pgn.Game], Mapping[str, Any]],
-    columns: tuple[str, ...],
-    wanted: tuple[str, ...],
-    rows: list[tuple[Any, ...]],
+    compute: Callable[[chess.pgn.Game], Mapping[str, Any]], wanted: tuple[str, ...], games: pl.DataFrame
 ) -> list[tuple[Any, ...] | str]:
     """For each game the values of the wanted columns, or what went wrong."""
     answers: list[tuple[Any, ...] | str] = []
-    for row in rows:
+    for row, moves in zip(games.iter_rows(named=True), read_moves(games), strict=True):
         try:
-            found = compute(pgn_game(dict(zip(columns, row, strict=True))))
+            found = compute(pgn_game(row, moves))
             if found.keys() != set(wanted):
                 raise ValueError(f"compute gave {', '.join(sorted(found))} instead of {', '.join(sorted(wanted))}")  # noqa: TRY301  # told as the game's error, like any other
             answers.append(tuple(found[name] for name in wanted))
