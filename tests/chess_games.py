@@ -8,11 +8,12 @@ import polars as pl
 from hypothesis import strategies as st
 
 from kshift_assets.chess.schemas import Games
+from kshift_assets.chess.seen_games import SOURCE
 from kshift_assets.tables import polars_schema
 from plugins import Plugin
 from tests.recordings import RECORDINGS
 
-COLUMNS = polars_schema(Games)
+COLUMNS = pl.Schema({**polars_schema(Games), SOURCE: pl.String})
 RECORDED = RECORDINGS / "lichess" / "api_games"
 
 

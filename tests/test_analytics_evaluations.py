@@ -79,6 +79,12 @@ class TestJudgments:
         }
         assert faults([20, None, 30]) == {}
 
+    def test_an_own_engine_names_its_best_move_in_any_case(self) -> None:
+        best = ["e2e4", "e7e5", "g1f3"]
+        ours = {"val_moves": "e4 c5 Nf3", "arr_best": best, "val_eval_source": "engine"}
+        assert faults([-400, 400, -400], **ours) == {"blunders_black": [2]}
+        assert len(faults([-400, 400, -400], **{**ours, "val_eval_source": "lichess"})) == 2
+
     def test_without_better_moves_or_glyphs_nothing_is_judged(self) -> None:
         assert faults([-400, 400], arr_best=None) == {}
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pandera.polars as pa
 import polars as pl
-from numba import njit
 
 from plugins import ColumnPlugin
 from plugins.chess_rules.arrays import Array, in_threads, positions_of
+from plugins.chess_rules.compiled import compiled_once
 from plugins.chess_rules.evaluation import LIMIT_CP, START_CP, WIN_PERCENTS, Evaluations, read_evaluations, win_percents
 from plugins.chess_rules.needs import EVALUATIONS, FINISHED
 from plugins.chess_rules.plies import Plies
@@ -114,7 +114,7 @@ class _Found(NamedTuple):
 _Bounds = tuple[float, float, float]
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _survey(start: int, stop: int, evaluations: Evaluations, wins: Array, bounds: _Bounds, found: _Found) -> None:
     at_start, winning, below = bounds
     extremes, plies, spoilt = found

@@ -3,10 +3,10 @@
 import numpy as np
 import pandera.polars as pa
 import polars as pl
-from numba import njit
 
 from plugins import ColumnPlugin
 from plugins.chess_rules.arrays import Array, in_threads, words_at
+from plugins.chess_rules.compiled import compiled_once
 from plugins.chess_rules.evaluation import LIMIT_CP, START_CP, WIN_PERCENTS, Evaluations, read_evaluations, win_percents
 from plugins.chess_rules.needs import EVALUATIONS
 from plugins.chess_rules.plies import beside
@@ -69,7 +69,7 @@ def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     return beside(frame.lazy().select("id_game"), swings).drop("n_row")
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _find_largest(start: int, stop: int, evaluations: Evaluations, wins: Array, at_start: Array, out: Array) -> None:
     for game in range(start, stop):
         first, largest, before = evaluations.offsets[game], -1.0, at_start[game]

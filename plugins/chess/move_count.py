@@ -3,10 +3,10 @@
 import numpy as np
 import pandera.polars as pa
 import polars as pl
-from numba import njit
 
 from plugins import ColumnPlugin
 from plugins.chess_rules.arrays import Array, in_threads, texts_of, values_of
+from plugins.chess_rules.compiled import compiled_once
 from plugins.chess_rules.plies import BLACK_STARTS
 
 
@@ -60,7 +60,7 @@ _COUNTED = ("n_captures", "n_checks", "ind_castled")
 _BLANK, _CAPTURE, _CHECK, _WIN, _CASTLING = (ord(sign) for sign in " x+#O")
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _count(
     start: int, stop: int, text: tuple[Array, Array], black_starts: Array, win_is_check: Array, out: Array
 ) -> None:

@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 import pandera.polars as pa
 import polars as pl
-from numba import njit
 
 from plugins import ColumnPlugin
 from plugins.chess_rules.arrays import Array, columns_of, in_threads
 from plugins.chess_rules.clocks import NO_CLOCK, READS, Thinking, think
+from plugins.chess_rules.compiled import compiled_once
 from plugins.chess_rules.needs import CLOCKS
 
 _SECOND_CS = 100
@@ -74,7 +74,7 @@ def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _measure(start: int, stop: int, thinking: Thinking, out: Array) -> None:  # noqa: C901  # one pass over the plies
     longest = 0
     for game in range(start, stop):

@@ -1,9 +1,6 @@
 """Columns as NumPy arrays, without a copy a game, and compiled loops over them on all cores. Nothing of chess.
 
 A list column is its elements, flat, and `offsets`: those of row `i` stand from `offsets[i]` to `offsets[i + 1]`.
-
-Compiled functions keep their machine code on disk, and numba compiles anew only where the file of the function itself
-changed: so none may call one of another file.
 """
 
 import os
@@ -16,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-from numba import njit
+
+from plugins.chess_rules.compiled import compiled_once
 
 Array = npt.NDArray[Any]
 
@@ -68,7 +66,7 @@ def words_at(texts: pl.Series, numbers: Array) -> pl.Series:
     return spanned.select(word).to_series()
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _find_words(start: int, stop: int, letters: Array, offsets: Array, numbers: Array, spans: Array) -> None:
     for row in range(start, stop):
         first, end, wanted = offsets[row], offsets[row + 1], numbers[row] - 1

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numba import njit
 
 from plugins.chess_rules.arrays import Array, elements_of, in_threads, offsets_of, values_of
+from plugins.chess_rules.compiled import compiled, compiled_once
 from plugins.chess_rules.plies import BLACK_STARTS
 
 READS = (
@@ -89,7 +89,7 @@ def think(games: pl.DataFrame) -> Thinking:
     return thinking
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _think_all(start: int, stop: int, thinking: Thinking, rules: _Rules) -> None:
     for game in range(start, stop):
         first, end = thinking.offsets[game], thinking.offsets[game + 1]
@@ -101,7 +101,7 @@ def _think_all(start: int, stop: int, thinking: Thinking, rules: _Rules) -> None
             _think_side(game, place, thinking, rules, thinking.berserk[game, side] == 1)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _berserk(first_clock_cs: int, initial_s: int, increment_s: int, in_arena: bool) -> int:  # noqa: FBT001  # numba has no keyword-only arguments
     if not in_arena:
         return 0
@@ -114,7 +114,7 @@ def _berserk(first_clock_cs: int, initial_s: int, increment_s: int, in_arena: bo
     return UNKNOWN if increment_s == UNKNOWN else 1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _think_side(game: int, first: int, thinking: Thinking, rules: _Rules, berserk: bool) -> None:  # noqa: FBT001  # the same
     end, initial_s, increment_s = thinking.offsets[game + 1], rules.initial_s[game], rules.increment_s[game]
     if berserk:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numba import njit
 
 from plugins.chess_rules.arrays import Array, elements_of, in_threads, offsets_of, values_of
+from plugins.chess_rules.compiled import compiled, compiled_once
 from plugins.chess_rules.plies import BLACK_STARTS
 
 LIMIT_CP = 1000
@@ -73,7 +73,7 @@ def read_evaluations(games: pl.DataFrame) -> Evaluations:
     return evaluations
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _clipped(cp: int, mate: int, white_moved: bool) -> int:  # noqa: FBT001  # numba has no keyword-only arguments
     """White's evaluation in centipawns within ±1000; a mate counts by its sign. Source: scalachess core/eval.scala.
 
@@ -84,7 +84,7 @@ def _clipped(cp: int, mate: int, white_moved: bool) -> int:  # noqa: FBT001  # n
     return NO_CP if cp == NO_CP else min(max(cp, -LIMIT_CP), LIMIT_CP)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _accuracy(fall: float) -> float:
     """Of a move after which the mover's winning percent is lower by `fall`. Source: lila AccuracyPercent.scala."""
     if fall <= 0:
@@ -93,13 +93,13 @@ def _accuracy(fall: float) -> float:
     return min(max(raw + 1, 0.0), 100.0)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _winning_chances(cp: int) -> float:
     """From -1 (lost) to 1 (won), for the side whose centipawns they are, not clipped."""
     return 2 / (1 + math.exp(_STEEPNESS * cp)) - 1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _severity(cp_before: int, mate_before: int, cp: int, mate: int) -> int:
     """Judge a move, all from the mover's view; mate 0 after it says that it mates. Source: lila tree/Advice.scala."""
     severity = 0
@@ -117,7 +117,7 @@ def _severity(cp_before: int, mate_before: int, cp: int, mate: int) -> int:
     return severity
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _clip_all(start: int, stop: int, evaluations: Evaluations) -> None:
     offsets, cp, mate, clipped, black_starts = evaluations
     for game in range(start, stop):
@@ -145,7 +145,7 @@ def judge(evaluations: Evaluations, gate: Array) -> Array:
     return severities
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _judge_all(start: int, stop: int, evaluations: Evaluations, gate: Array, out: Array) -> None:
     offsets, cp, mate, _, black_starts = evaluations
     for game in range(start, stop):
@@ -175,7 +175,7 @@ def move_accuracies(evaluations: Evaluations) -> Array:
     return accuracies
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _accuracies(start: int, stop: int, evaluations: Evaluations, out: Array) -> None:
     offsets, clipped, black_starts = evaluations.offsets, evaluations.clipped, evaluations.black_starts
     for game in range(start, stop):
@@ -199,7 +199,7 @@ def move_losses(evaluations: Evaluations) -> Array:
     return losses
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _losses(start: int, stop: int, evaluations: Evaluations, out: Array) -> None:
     offsets, clipped, black_starts = evaluations.offsets, evaluations.clipped, evaluations.black_starts
     for game in range(start, stop):
@@ -220,7 +220,7 @@ def mean_losses(evaluations: Evaluations) -> Array:
     return means
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _mean_losses(start: int, stop: int, evaluations: Evaluations, losses: Array, out: Array) -> None:
     offsets, black_starts = evaluations.offsets, evaluations.black_starts
     total, count = np.zeros(2, np.int64), np.zeros(2, np.int64)
@@ -248,7 +248,7 @@ def game_accuracies(evaluations: Evaluations) -> Array:
     return accuracies
 
 
-@njit(nogil=True, cache=True)
+@compiled_once
 def _game_accuracies(start: int, stop: int, evaluations: Evaluations, out: Array) -> None:
     offsets, clipped, black_starts = evaluations.offsets, evaluations.clipped, evaluations.black_starts
     longest = 0
@@ -280,11 +280,14 @@ def _game_accuracies(start: int, stop: int, evaluations: Evaluations, out: Array
             side = 1 - side
         both = count[0] > 0 and count[1] > 0
         for side in range(2):
-            mean = (weighted[side] / weights[side] + count[side] / inverse[side]) / 2 if both else np.nan
-            out[game, side] = mean
+            if both:  # sums are inexact: a hundred could become a little more
+                mean = (weighted[side] / weights[side] + count[side] / inverse[side]) / 2
+                out[game, side] = min(mean, 100.0)
+            else:
+                out[game, side] = np.nan
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _volatility(series: Array, begin: int, end: int) -> float:
     """Population standard deviation of winning percents, within 0.5 and 12."""
     mean = 0.0
