@@ -2,7 +2,21 @@
 
 from collections.abc import Collection
 
-from kshift_assets.chess.marts import opening_results, player_summary
+from kshift_assets.chess.marts import (
+    completeness,
+    head_to_head,
+    opening_results,
+    opponent_distances,
+    opponent_dossier,
+    opponent_network,
+    opponent_nodes,
+    peers,
+    player_form,
+    player_openings,
+    player_sessions,
+    player_summary,
+    time_management,
+)
 from kshift_assets.chess.marts.mart import Mart, mart_asset
 
 __all__ = ["MARTS", "Mart", "mart_asset", "marts_over"]
@@ -10,6 +24,17 @@ __all__ = ["MARTS", "Mart", "mart_asset", "marts_over"]
 MARTS: tuple[Mart, ...] = (
     player_summary.mart,
     opening_results.mart,
+    player_form.mart,
+    player_openings.mart,
+    opponent_dossier.mart,
+    head_to_head.mart,
+    time_management.mart,
+    peers.mart,
+    opponent_network.mart,
+    opponent_nodes.mart,
+    opponent_distances.mart,
+    completeness.mart,
+    player_sessions.mart,
 )
 
 
