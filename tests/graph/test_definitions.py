@@ -92,7 +92,17 @@ def test_columns_keep_the_convention(lakehouse: Lakehouse) -> None:
 
 def test_marts_and_published_promise_freshness(graph) -> None:
     promised = {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).freshness_policy}
-    assert promised == {"marts/player_summary", "marts/opening_results", "published/snapshot"}
+    marts = {key.to_user_string() for key in graph.materializable_asset_keys if key.path[0] == "marts"}
+    assert promised == {*marts, "published/snapshot"}
+    assert marts > {"marts/player_summary", "marts/opening_results", "marts/head_to_head"}
+
+
+def test_a_graph_without_analytics_has_the_marts_that_need_none(lakehouse: Lakehouse) -> None:
+    lakehouse.plugins = []
+    keys = lakehouse.definitions.resolve_asset_graph().materializable_asset_keys
+    assert {key.path[-1] for key in keys if key.path[0] == "marts"} == {
+        *("player_summary", "head_to_head", "opponent_network", "opponent_nodes", "opponent_distances"),
+    }
 
 
 def test_every_check_of_a_monthly_asset_is_monthly(graph) -> None:
