@@ -94,8 +94,9 @@ following AS (
         lag(tm_ended) OVER play AS previous_ended,
         lag(n_points) OVER play AS previous_points
     FROM games
-    WINDOW play AS (PARTITION BY id_user ORDER BY tm_created, id_game),
-        before AS (PARTITION BY id_user ORDER BY tm_created, id_game ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    WINDOW play AS (PARTITION BY id_user ORDER BY tm_created, id_game, val_color),
+        before AS (PARTITION BY id_user ORDER BY tm_created, id_game, val_color
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
 begun AS (
     SELECT *, coalesce(tm_created - free_since >= INTERVAL {BREAK_MINUTES} MINUTE, true) AS is_first
@@ -109,7 +110,7 @@ numbered AS (
         -- a hasty run goes on while games are lost, each begun at once after another loss
         count(*) FILTER (is_first OR n_points <> 0 OR previous_points <> 0 OR pause_s > {TILT_SECONDS}) OVER play AS run
     FROM begun
-    WINDOW play AS (PARTITION BY id_user ORDER BY tm_created, id_game)
+    WINDOW play AS (PARTITION BY id_user ORDER BY tm_created, id_game, val_color)
 ),
 counted AS (
     SELECT *,
