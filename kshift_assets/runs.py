@@ -59,7 +59,9 @@ class Runner:
         games as a matter of course, not hours of work for an engine.
         """
         try:
-            found = dg.AssetSelection.from_string(selection).resolve(self.graph)
+            wanted = dg.AssetSelection.from_string(selection)
+            # chess.rejected_games comes with chess.games: one step makes both.
+            found = (wanted | wanted.required_multi_asset_neighbors()).resolve(self.graph)
         except (dg.DagsterInvalidSubsetError, dg.DagsterError, ValueError) as error:
             raise UserError(f"{selection!r} is not a selection of assets: {' '.join(str(error).split())}") from error
         keys = [

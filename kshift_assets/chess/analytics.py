@@ -103,12 +103,19 @@ class Month:
 
         The new rows come beside the stored ones where these are all right, else the whole month is written anew.
         """
-        missing, name, audit = self._missing(), self._table.full_name, Audit(self._table.model, unique="id_game")
+        name, audit = self._table.full_name, Audit(self._table.model, unique="id_game")
+        version = self._lake.version(name)
+        missing = self._missing()
         if missing.n_dropped:
             self._lake.overwrite(name, lambda: audit.watch(self._all(missing)), self._schema, self._month)
         elif missing.games.height:
-            # Asked anew once the commit has begun: another run may have added the same games in between.
-            self._lake.extend(name, lambda: audit.watch(self._computed(self._missing())), self._schema, self._month)
+
+            def frames() -> Iterator[pl.DataFrame]:
+                # The commit has begun: whoever added rows before it may have added these.
+                is_current = self._lake.version(name) == version
+                return audit.watch(self._computed(missing if is_current else self._missing()))
+
+            self._lake.extend(name, frames, self._schema, self._month)
         return missing
 
     def _missing(self) -> Missing:

@@ -209,3 +209,8 @@ def test_a_month_without_a_dump_file_says_what_to_do(lakehouse: Lakehouse) -> No
     [outcome] = lakehouse.make("lichess/dump_games", "2024-03")
     assert not outcome.succeeded
     assert "has no file of 2024-03 (months there: 2024-01)" in outcome.problems[0]
+
+
+def test_a_table_is_made_together_with_those_of_the_same_step(lakehouse: Lakehouse) -> None:
+    names = [key.to_user_string() for key in lakehouse.runner.select("key:chess/games")]
+    assert names == ["chess/games", "chess/rejected_games"]
