@@ -8,6 +8,7 @@ from dagster_duckdb import DuckDBResource
 
 from kshift_assets.chess.analytics import analytic_asset, analytic_table
 from kshift_assets.chess.cleaned import clean_games
+from kshift_assets.chess.engine_assets import engine_asset, engine_table
 from kshift_assets.chess.frontier import players_frontier
 from kshift_assets.chess.marts import MARTS, mart_asset, marts_over
 from kshift_assets.chess.profiles import players, rating_histories, user_profiles
@@ -31,10 +32,11 @@ from kshift_assets.chess.tables import (
 from kshift_assets.chess.tv import tv_games, tv_running
 from kshift_assets.published import SNAPSHOT_KEY, VIEWS, snapshot_asset
 from kshift_assets.reporting import Table
-from plugins import Plugin, PluginError, discover
+from plugins import EnginePlugin, Plugin, PluginError, discover
 from resources.alerts import Alerts
 from resources.breaker import Patience
 from resources.dumps import Dumps
+from resources.engine import Engine
 from resources.errors import UserError
 from resources.following import Following
 from resources.http import NO_TOKEN, Access, user_agent
@@ -53,7 +55,7 @@ from sensors.tv import TV_JOB, watch_tv_every_minute
 def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Definitions:
     """The whole graph for these settings; tests pass their own settings, and plugins where they want others."""
     found = find_plugins() if plugins is None else plugins
-    tables = {table.full_name: table for table in [*TABLES, *map(analytic_table, found)]}
+    tables = {table.full_name: table for table in [*TABLES, *map(_table_of, found)]}
     chess_marts = marts_over(tables)
     window = timedelta(hours=settings.fresh_hours)
     freshness = dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window * 0.9)
@@ -67,7 +69,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
         clean_games,
         players,
         players_frontier,
-        *(analytic_asset(plugin) for plugin in found),
+        *map(_asset_of, found),
         *(mart_asset(mart, tables, freshness, age) for mart in chess_marts),
     ]
     consumer = consumer_tables(found)
@@ -86,7 +88,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
 
 def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
     """Every table that consumers may read, sources first."""
-    analytics = [analytic_table(plugin) for plugin in plugins]
+    analytics = [_table_of(plugin) for plugin in plugins]
     return [
         PLAYER_GAMES,
         TV_GAMES,
@@ -105,6 +107,14 @@ def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
     ]
 
 
+def _asset_of(plugin: Plugin) -> dg.AssetsDefinition:
+    return engine_asset(plugin) if isinstance(plugin, EnginePlugin) else analytic_asset(plugin)
+
+
+def _table_of(plugin: Plugin) -> Table:
+    return engine_table(plugin) if isinstance(plugin, EnginePlugin) else analytic_table(plugin)
+
+
 def find_plugins() -> list[Plugin]:
     """Every plugin of this installation; a broken one raises UserError with a sentence that names its file."""
     taken = {*(table.name for table in (*TABLES, *VIEWS)), *(mart.name for mart in MARTS), SNAPSHOT_KEY.path[-1]}
@@ -112,6 +122,13 @@ def find_plugins() -> list[Plugin]:
         return discover(COLUMNS, taken=taken)
     except PluginError as error:
         raise UserError(str(error)) from error
+
+
+def engine_of(settings: Settings) -> Engine:
+    """The chess engine of these settings."""
+    return Engine(
+        command=settings.engine, nodes=settings.engine_nodes, games=settings.engine_games, workers=settings.workers
+    )
 
 
 def outside_world(settings: Settings) -> dict[str, object]:
@@ -136,6 +153,7 @@ def outside_world(settings: Settings) -> dict[str, object]:
         "snapshots": Snapshots(folder=str(settings.published)),
         "alerts": Alerts(),
         "workers": Workers(processes=settings.workers),
+        "engine": engine_of(settings),
         "following": Following(
             players=list(settings.players),
             page_games=settings.page_games,

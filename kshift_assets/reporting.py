@@ -1,6 +1,7 @@
 """What every asset says of itself: its specification from its table's model, and its report after the work is done."""
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,9 @@ def code_reference(file: Path, line: int, label: str) -> Metadata:
     reference = dg.LocalFileCodeReference(file_path=str(file), line_number=line, label=label)
     return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
 
+
+PROGRESS = logging.getLogger("kshift.progress")
+"""What a run is doing, for whoever looks on; the command line shows the newest line."""
 
 # The mark of assets that are made only when somebody asks for them by name.
 OPTIONAL = {"kshift/optional": "yes"}

@@ -1,13 +1,16 @@
-"""Plugins: one file = one analytic = one asset. See contract.py and kinds.py for what one is, discovery.py for how."""
+"""Plugins: one file = one analytic = one asset. What one is: contract.py, kinds.py, engines.py; how: discovery.py."""
 
 from plugins.contract import Need, Plugin, PluginError, Spread
 from plugins.discovery import CHESS, ENTRY_POINT_GROUP, discover
+from plugins.engines import Analysis, EnginePlugin
 from plugins.kinds import ColumnPlugin, GamePlugin, sql
 
 __all__ = [
     "CHESS",
     "ENTRY_POINT_GROUP",
+    "Analysis",
     "ColumnPlugin",
+    "EnginePlugin",
     "GamePlugin",
     "Need",
     "Plugin",

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import pandera.polars as pa
 import polars as pl
@@ -109,6 +109,7 @@ class Plugin(ABC):
     compute: Callable[..., object]
     owner: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    takes: ClassVar[tuple[str, ...]] = ("games",)
 
     def __post_init__(self) -> None:
         for problem in _problems(self):
@@ -179,7 +180,7 @@ def _problems(plugin: Plugin) -> Iterator[str]:
     yield from _problems_of_reads(plugin.reads)
     if not isinstance(plugin.needs, tuple) or not all(isinstance(need, Need) for need in plugin.needs):
         yield f"its needs {plugin.needs!r} are not a tuple of plugins.Need; write needs=(EVALUATIONS,) or none"
-    yield from _problems_of_compute(plugin.compute)
+    yield from _problems_of_compute(plugin.compute, plugin.takes)
     if plugin.owner is not None and not _full(_OWNER, plugin.owner):
         yield f"the owner {plugin.owner!r} is neither 'team:<name>' nor an e-mail address; write one of them or none"
     if not isinstance(plugin.tags, Mapping):
@@ -247,14 +248,16 @@ def _problems_of_reads(reads: tuple[str, ...]) -> Iterator[str]:
         yield "it reads a column twice; name each once in reads"
 
 
-def _problems_of_compute(compute: Callable[..., object]) -> Iterator[str]:
+def _problems_of_compute(compute: Callable[..., object], takes: tuple[str, ...]) -> Iterator[str]:
+    wanted = f"write `def compute({', '.join(takes)})`, see plugins/kinds.py"
     if not (callable(compute) and inspect.isfunction(inspect.unwrap(compute))):
-        yield f"its compute {compute!r} is not a function; write `def compute(games)`, see plugins/kinds.py"
+        yield f"its compute {compute!r} is not a function; {wanted}"
         return
     try:
-        inspect.signature(compute).bind(None)
+        inspect.signature(compute).bind(*takes)
     except TypeError:
-        yield "its compute cannot be called with one argument; write `def compute(games)`, see plugins/kinds.py"
+        number = "one argument" if len(takes) == 1 else f"{len(takes)} arguments"
+        yield f"its compute cannot be called with {number}; {wanted}"
 
 
 def _columns(schema: type[pa.DataFrameModel]) -> pl.Schema:

@@ -13,6 +13,7 @@ from typing import Self
 import chess
 import chess.engine
 import dagster as dg
+import loky
 
 from resources.errors import UserError
 
@@ -57,6 +58,7 @@ class Engine(dg.ConfigurableResource["Engine"]):
     """Path or name; `stockfish` if empty."""
     nodes: int = 50_000
     workers: int = 1
+    """Processes; 0 for one a core."""
     games: int = 1_000
     """Games to evaluate in a run at most."""
     timeout_s: float | None = None
@@ -105,7 +107,7 @@ class Engine(dg.ConfigurableResource["Engine"]):
         """Processes of the engine, as many as there are workers, for as long as the context lasts."""
         budget = nodes or self.nodes
         timeout_s = self.timeout_s or START_S + budget / SLOWEST_NODES_PER_S
-        with Crew(self.find(), budget, self.workers, timeout_s) as crew:
+        with Crew(self.find(), budget, self.workers or loky.cpu_count(), timeout_s) as crew:
             yield crew
 
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from kshift_assets.chess.seen_games import COLUMNS
-from plugins import Plugin, discover
+from plugins import EnginePlugin, Plugin, discover
 from tests.chess_games import frame, from_documents, random_games, recorded_documents
 from tests.recordings import needs_recordings
 
-PLUGINS = discover(COLUMNS)
+PLUGINS = [plugin for plugin in discover(COLUMNS) if not isinstance(plugin, EnginePlugin)]
 
 # No deadline: the first example compiles Polars' plans and is slow on a busy machine.
 thoroughly = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
