@@ -47,7 +47,8 @@ lock: $(STAMP)  ## pin all dependencies anew (needs uv)
 docs: $(STAMP)  ## write the pages that come from the code
 	$(BIN)/python docs/write_pages.py
 
-conformance: $(STAMP)  ## hold the readers against real recordings, with their numbers, where ../shared/data exists
+conformance: $(STAMP)  ## hold analytics and readers against real recordings, with Lichess's own numbers, where they are
+	$(BIN)/python -m tests.conformance
 	$(BIN)/python -m pytest -n 0 -s tests/test_recorded_dumps.py tests/test_recorded_games.py tests/test_contracts.py
 
 sample: $(STAMP)  ## play the embedded sample anew (needs Stockfish; takes long)
