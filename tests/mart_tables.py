@@ -31,8 +31,9 @@ ANALYTICS: dict[str, dict[str, Any]] = {
     "acpl": _each_side(pl.Int16, "n_acpl"),
     "judgments": _each_side(pl.Int16, *(f"n_{kind}" for kind in _JUDGMENTS))
     | _each_side(pl.List(pl.Int16), *(f"arr_ply_{kind}" for kind in _JUDGMENTS)),
-    "phases": {"n_middlegame_ply": pl.Int16, "n_endgame_ply": pl.Int16}
-    | _each_side(pl.Float64, *(f"n_accuracy_{phase}" for phase in _PHASES)),
+    "phases": {"n_middlegame_ply": pl.Int16, "n_endgame_ply": pl.Int16, "n_plies_opening": pl.Int16}
+    | _each_side(pl.Float64, *(f"n_accuracy_{phase}" for phase in _PHASES))
+    | _each_side(pl.Float64, *(f"n_think_{phase}_s" for phase in _PHASES)),
     "time_usage": _each_side(pl.Float64, "n_think_mean_s")
     | _each_side(pl.Int16, "n_moves_time_trouble")
     | _each_side(pl.Boolean, "ind_time_trouble", "ind_berserk"),

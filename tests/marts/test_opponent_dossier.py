@@ -45,13 +45,14 @@ def test_what_the_opponent_plays_is_told_by_colour_most_frequent_first():
 
 def test_where_the_opponent_goes_wrong_is_told_by_phase():
     # Plies 1-10 opening, 11-30 middlegame, 31-40 endgame: 5, 10 and 5 moves a side
-    phases = {"n_middlegame_ply": 10, "n_endgame_ply": 30, "n_plies": 40}
+    phases = {"n_middlegame_ply": 11, "n_endgame_ply": 31, "n_plies": 40, "n_plies_opening": 10}
     quality = {"n_accuracy_opening_black": 90.0, "n_accuracy_middlegame_black": 60.0, "n_accuracy_endgame_white": 1.0}
     games = [
         game("ann", "bob", **phases, **quality, n_blunders_black=3, arr_ply_blunders_black=[10, 12, 30]),
         game("cyd", "bob", **phases, n_blunders_black=1, arr_ply_blunders_black=[32]),
-        game("bob", "cyd", n_plies=21, n_blunders_white=0, arr_ply_blunders_white=[]),
+        game("bob", "cyd", n_plies=21, n_plies_opening=21, n_blunders_white=0, arr_ply_blunders_white=[]),
         game("bob", "cyd", **phases),
+        game("bob", "cyd", n_plies=9, n_blunders_white=9, arr_ply_blunders_white=[1], val_variant="atomic"),
     ]
     bob = row(dossiers(games), id_opponent="bob")
     assert (bob["n_accuracy_opening"], bob["n_accuracy_middlegame"], bob["n_accuracy_endgame"]) == (90, 60, None)
@@ -65,7 +66,7 @@ def test_where_the_opponent_goes_wrong_is_told_by_phase():
 def test_an_opponent_without_analysis_has_no_weakness():
     bob = row(dossiers([game("ann", "bob")]), id_opponent="bob")
     assert (bob["val_weakest_phase"], bob["n_games_analysed"], bob["n_blunders_opening_pct"]) == (None, 0, None)
-    flawless = game("ann", "bob", n_blunders_black=0, arr_ply_blunders_black=[])
+    flawless = game("ann", "bob", n_plies_opening=60, n_blunders_black=0, arr_ply_blunders_black=[])
     assert row(dossiers([flawless]), id_opponent="bob")["val_weakest_phase"] is None
 
 

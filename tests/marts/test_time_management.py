@@ -9,42 +9,45 @@ from tests.mart_tables import NOON, game, lake_of, made, row, values
 
 PHASES = ("n_think_opening_s", "n_think_middlegame_s", "n_think_endgame_s")
 
-# White's clocks 180 → 178, 170 | 150, 145 | 144; Black's 180 → 179, 177 | 177, 100 | 99
-CLOCKS_S = [180, 180, 178, 179, 170, 177, 150, 177, 145, 100, 144, 99]
+# Plies 1-6 opening, 7-10 middlegame, 11-13 endgame: 3, 2 and 2 moves of White; 3, 2 and 1 of Black
 CLOCKED = {
-    "arr_clock_cs": [100 * clock for clock in CLOCKS_S],
-    "n_plies": 12,
-    "n_middlegame_ply": 6,
-    "n_endgame_ply": 10,
-    "n_think_mean_s_white": 7.2,
-    "n_think_mean_s_black": 16.2,
+    "n_plies": 13,
+    "n_middlegame_ply": 7,
+    "n_endgame_ply": 11,
+    "n_plies_opening": 6,
+    "n_think_opening_s_white": 10.0,
+    "n_think_middlegame_s_white": 25.0,
+    "n_think_endgame_s_white": 1.0,
+    "n_think_opening_s_black": 3.0,
+    "n_think_middlegame_s_black": 77.0,
+    "n_think_endgame_s_black": 1.0,
 }
 
 
-def test_thinking_is_told_by_phase():
+def test_thinking_is_told_by_phase_without_the_first_move_of_each_side():
     found = made(time_management.mart, lake_of([game("ann", "bob", **CLOCKED)]))
-    # the first move of each side is not timed
-    assert values(found, *PHASES, id_user="ann", n_hour_utc=None) == (10 / 2, 25 / 2, 1 / 1)
+    assert values(found, *PHASES, id_user="ann", n_hour_utc=None) == (10 / 2, 25 / 2, 1 / 2)
     assert values(found, *PHASES, id_user="bob", n_hour_utc=None) == (3 / 2, 77 / 2, 1 / 1)
 
 
-def test_increments_are_thinking_time_too_but_not_after_berserk():
-    games = [game("ann", "bob", **CLOCKED, n_clock_increment_s=2, ind_berserk_white=True, id_tournament="arena")]
+def test_it_is_a_mean_over_moves_not_over_games_and_games_without_clocks_do_not_count():
+    short = {"n_plies": 21, "n_plies_opening": 21, "n_think_opening_s_white": 90.0}
+    untimed = {"n_plies": 41, "n_plies_opening": 41}
+    games = [game("ann", "bob", **CLOCKED), game("ann", "bob", **short), game("ann", "bob", **untimed)]
     found = made(time_management.mart, lake_of(games))
-    assert values(found, *PHASES, id_user="ann", n_hour_utc=None) == (5, 12.5, 1)
-    assert values(found, *PHASES, id_user="bob", n_hour_utc=None) == (1.5 + 2, 38.5 + 2, 1 + 2)
-
-
-def test_a_game_without_a_middlegame_is_all_opening():
-    games = [game("ann", "bob", **CLOCKED | {"n_middlegame_ply": None, "n_endgame_ply": None})]
-    found = made(time_management.mart, lake_of(games))
-    assert values(found, *PHASES, id_user="ann", n_hour_utc=None) == (36 / 5, None, None)
+    assert values(found, *PHASES, id_user="ann", n_hour_utc=None) == (pytest.approx(100 / 12, abs=1e-4), 12.5, 0.5)
 
 
 def test_black_may_begin():
     fen = "8/8/8/8/8/8/8/Kk6 b - - 0 1"
     found = made(time_management.mart, lake_of([game("ann", "bob", **CLOCKED, val_initial_fen=fen)]))
-    assert values(found, *PHASES, id_user="bob", n_hour_utc=None) == (5, 12.5, 1)
+    assert values(found, *PHASES, id_user="bob", n_hour_utc=None) == (3 / 2, 77 / 2, 1 / 2)
+
+
+def test_a_game_that_begins_with_an_endgame_has_no_other_phase():
+    endgame = {"n_plies": 9, "n_plies_opening": 0, "n_endgame_ply": 0, "n_think_endgame_s_black": 8.0}
+    found = made(time_management.mart, lake_of([game("ann", "bob", **endgame)]))
+    assert values(found, *PHASES, id_user="bob", n_hour_utc=None) == (None, None, 2)
 
 
 def test_games_without_clocks_tell_no_thinking():

@@ -5,6 +5,7 @@ import polars as pl
 
 from kshift_assets.chess.marts.columns import ResultsAddUp, amount, count, maybe, percent, user
 from kshift_assets.chess.marts.mart import Account, Mart
+from kshift_assets.chess.marts.phases import COLUMNS, PHASES, moves_within, plies_within
 from kshift_assets.chess.marts.player_games import RESULTS, player_games
 from kshift_assets.chess.schemas import Int32s, Strings, Utc
 
@@ -49,7 +50,7 @@ class OpponentDossier(ResultsAddUp):
         isin=("opening", "middlegame", "endgame"),
         description="Phase with most blunders per 100 moves, the earliest of equals; null without any",
     )
-    n_games_analysed: pl.Int64 = count(description="The opponent's games with computer analysis")
+    n_games_analysed: pl.Int64 = count(description="The opponent's games with computer analysis, standard chess")
     n_time_trouble_pct: pl.Float64 = percent(
         description="Share of the opponent's games with clocks that had a move begun in time trouble, percent"
     )
@@ -62,10 +63,6 @@ class OpponentDossier(ResultsAddUp):
     )
 
 
-PHASES = ("opening", "middlegame", "endgame")
-STARTS = ("0", "coalesce(n_middlegame_ply, n_plies)", "coalesce(n_endgame_ply, n_plies)", "n_plies")
-
-
 def _openings(color: str) -> str:
     return f"""SELECT id_user,
         list(family ORDER BY n DESC, family)[:{MOST_OPENINGS}] AS arr_openings_{color},
@@ -73,16 +70,6 @@ def _openings(color: str) -> str:
     FROM families WHERE val_color = '{color}' GROUP BY id_user"""  # noqa: S608  # our own names
 
 
-def _blunders(start: str, end: str) -> str:
-    return f"len(list_filter(arr_ply_blunders, lambda ply: ply > {start} AND ply <= {end}))"
-
-
-def _moves(start: str, end: str) -> str:
-    """How many of the plies after `start` up to `end` were the player's: every other, from first_ply on."""
-    return f"greatest(0, ({end} - first_ply + 2) // 2 - greatest(0, ({start} - first_ply + 2) // 2))"
-
-
-# A blunder's ply is the number of its move from 1, a phase begins with a board: the move after it is its first.
 SQL = f"""
 WITH player_games AS (
     {
@@ -95,10 +82,7 @@ WITH player_games AS (
         ),
         (
             "val_variant",
-            "n_plies",
-            "n_middlegame_ply",
-            "n_endgame_ply",
-            "if(is_white <> coalesce(contains(val_initial_fen, ' b '), false), 1, 2) AS first_ply",
+            *COLUMNS,
             "opening.val_opening_family AS family",
         ),
         ("opening", "phases", "judgments", "time_usage"),
@@ -134,11 +118,11 @@ openings_black AS (
 analysed AS (
     SELECT id_user, {
     ", ".join(
-        f"{_blunders(start, end)} AS blunders_{phase}, {_moves(start, end)} AS moves_{phase}"
-        for phase, start, end in zip(PHASES, STARTS, STARTS[1:], strict=False)
+        f"{plies_within('arr_ply_blunders', phase)} AS blunders_{phase}, {moves_within(phase)} AS moves_{phase}"
+        for phase in PHASES
     )
 }
-    FROM theirs WHERE n_blunders IS NOT NULL
+    FROM theirs WHERE has_phases AND n_blunders IS NOT NULL
 ),
 mistakes AS (
     SELECT id_user, count(*) AS n_games_analysed,

@@ -6,6 +6,7 @@ from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.marts.columns import ResultsAddUp, amount, count, percent, speed, user
 from kshift_assets.chess.marts.mart import Account, Mart
+from kshift_assets.chess.marts.phases import COLUMNS, PHASES, moves_within
 from kshift_assets.chess.marts.player_games import PLAYER_GAMES_COUNT, RESULTS, player_games
 
 
@@ -30,9 +31,11 @@ class TimeManagement(ResultsAddUp):
     n_think_mean_s: pl.Float64 = amount(
         description="Mean over these games of the mean thinking time for a move, seconds"
     )
-    n_think_opening_s: pl.Float64 = amount(description="Thinking time for a move of the opening, seconds")
-    n_think_middlegame_s: pl.Float64 = amount(description="Thinking time for a move of the middlegame, seconds")
-    n_think_endgame_s: pl.Float64 = amount(description="Thinking time for a move of the endgame, seconds")
+    n_think_opening_s: pl.Float64 = amount(
+        description="Thinking time for a move of the opening, seconds; standard chess, each side's first move left out"
+    )
+    n_think_middlegame_s: pl.Float64 = amount(description="The same for a move of the middlegame, seconds")
+    n_think_endgame_s: pl.Float64 = amount(description="The same for a move of the endgame, seconds")
     n_time_trouble_pct: pl.Float64 = percent(
         description="Share of games with clocks in which a move of the player began in time trouble, percent"
     )
@@ -51,54 +54,29 @@ class TimeManagement(ResultsAddUp):
         return data.lazyframe.select(losses & wins & (pl.col("n_games_timed") <= pl.col("n_games")))
 
 
-PHASES = ("opening", "middlegame", "endgame")
-
-# Thinking time of a phase: the player's clock at its begin minus the clock at its end, plus the increments earned in
-# it. So no game is taken apart by ply: three clocks of a game and player tell everything. First moves are not timed.
+# The thinking time of a phase is that of its timed moves; the first move of a side is not timed, as a rule.
 SQL = f"""
 WITH player_games AS (
     {
     player_games(
-        ("n_think_mean_s", "ind_time_trouble", "n_moves_time_trouble", "ind_berserk"),
         (
-            "id_tournament",
-            "hour(tm_created) AS hour_utc",
-            "arr_clock_cs AS clocks",
-            "coalesce(n_clock_increment_s, 0) AS increment_s",
-            "if(is_white <> coalesce(contains(val_initial_fen, ' b '), false), 1, 2) AS first_ply",
-            "least(n_plies, len(arr_clock_cs)) AS last_ply",
-            "n_middlegame_ply",
-            "n_endgame_ply",
+            "n_think_mean_s",
+            "ind_time_trouble",
+            "n_moves_time_trouble",
+            "ind_berserk",
+            *(f"n_think_{phase}_s" for phase in PHASES),
         ),
+        (*COLUMNS, "id_tournament", "hour(tm_created) AS hour_utc"),
         ("time_usage", "phases"),
     )
 }
 ),
-counted AS (
-    SELECT *,
-        (last_ply - first_ply + 2) // 2 AS moves,
-        greatest(1, least(moves, (coalesce(n_middlegame_ply, last_ply) - first_ply + 2) // 2)) AS moves_to_middlegame,
-        greatest(1, least(moves, (coalesce(n_endgame_ply, last_ply) - first_ply + 2) // 2)) AS moves_to_endgame,
-        if(ind_berserk, 0, 100 * increment_s) AS gain_cs
-    FROM player_games
-),
-clocked AS (
-    SELECT *,
-        clocks[first_ply] AS clock_first,
-        clocks[first_ply + 2 * moves_to_middlegame - 2] AS clock_middlegame,
-        clocks[first_ply + 2 * moves_to_endgame - 2] AS clock_endgame,
-        clocks[first_ply + 2 * moves - 2] AS clock_last
-    FROM counted
-),
 timed AS (
     SELECT *,
-        moves_to_middlegame - 1 AS opening_moves,
-        moves_to_endgame - moves_to_middlegame AS middlegame_moves,
-        moves - moves_to_endgame AS endgame_moves,
-        clock_first - clock_middlegame + gain_cs * opening_moves AS opening_cs,
-        clock_middlegame - clock_endgame + gain_cs * middlegame_moves AS middlegame_cs,
-        clock_endgame - clock_last + gain_cs * endgame_moves AS endgame_cs
-    FROM clocked
+        greatest(0, {moves_within("opening")} - 1) AS opening_moves,
+        {moves_within("middlegame")} AS middlegame_moves,
+        {moves_within("endgame")} AS endgame_moves
+    FROM player_games
 )
 SELECT id_user, val_speed, hour_utc AS n_hour_utc,
     {RESULTS},
@@ -106,8 +84,8 @@ SELECT id_user, val_speed, hour_utc AS n_hour_utc,
     round(avg(n_think_mean_s), 4) AS n_think_mean_s,
     {
     ", ".join(
-        f"round(greatest(0, sum({phase}_cs)) / 100 / nullif(sum({phase}_moves) FILTER ({phase}_cs IS NOT NULL), 0), 4) "
-        f"AS n_think_{phase}_s"
+        f"round(sum(n_think_{phase}_s) / "
+        f"nullif(sum({phase}_moves) FILTER (timed.n_think_{phase}_s IS NOT NULL), 0), 4) AS n_think_{phase}_s"
         for phase in PHASES
     )
 },
