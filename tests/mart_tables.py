@@ -74,21 +74,23 @@ def games_in_a_row(
 def lake_of(
     games: Iterable[Row], tracked: Sequence[str] = (), profiles: Iterable[Row] = ()
 ) -> duckdb.DuckDBPyConnection:
-    """A database with these tables: games get ids g000, g001 … in their order, if they have none."""
+    """A database with these tables: games get ids g000, g001 … in their order, if they have none.
+
+    A game's `engine` holds its columns in analytics.engine_eval; without it, no engine has looked at the game.
+    """
     rows = [{"id_game": f"g{number:03}", **row} for number, row in enumerate(games)]
     columns = polars_schema(GAMES.model)
-    known = {*columns, *(name for names in ANALYTICS.values() for name in names)}
+    known = {"engine", *columns, *(name for names in ANALYTICS.values() for name in names)}
     assert not (unknown := {name for row in rows for name in row} - known), f"no table has {unknown}"
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA chess; CREATE SCHEMA analytics; CREATE SCHEMA lichess")
     add(connection, GAMES.full_name, rows, columns)
     for name, measures in ANALYTICS.items():
-        add(
-            connection,
-            f"analytics.{name}",
-            rows,
-            pl.Schema({"id_game": pl.String(), **measures, "dt_month": pl.String()}),
-        )
+        of_it = pl.Schema({"id_game": pl.String(), **measures, "dt_month": pl.String()})
+        add(connection, f"analytics.{name}", rows, of_it)
+    looked_at = [one | one["engine"] for one in rows if "engine" in one]
+    of_it = pl.Schema({name: columns[name] for name in ("id_game", "arr_eval_cp", "arr_eval_mate", "dt_month")})
+    add(connection, "analytics.engine_eval", looked_at, of_it)
     frontier = [{"id_user": user, "n_depth": 0, "n_games_stored": 0} for user in tracked]
     others = [{"id_user": "untracked", "n_depth": 1}, {"id_user": "left", "n_depth": None}]
     add(connection, PLAYERS_FRONTIER.full_name, [*frontier, *others], polars_schema(PLAYERS_FRONTIER.model))

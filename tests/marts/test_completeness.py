@@ -49,10 +49,11 @@ def test_ninety_nine_of_a_hundred_are_complete(stored: int, badge: str):
 def test_shares_are_of_the_stored_games():
     games = [
         game("ann", "bob", arr_clock_cs=[1], arr_eval_cp=[3], val_eco="C20"),
-        game("ann", "bob", arr_clock_cs=[1], arr_eval_mate=[3]),
-        game("ann", "bob", arr_clock_cs=[1]),
-        game("bob", "ann"),
+        game("ann", "bob", arr_clock_cs=[1], arr_eval_mate=[3], engine={"arr_eval_cp": [7]}),
+        game("ann", "bob", arr_clock_cs=[1], engine={"arr_eval_cp": [7]}),
+        game("bob", "ann", engine={"arr_eval_cp": None, "arr_eval_mate": None}),
     ]
     ann = row(made(completeness.mart, lake_of(games)), id_user="ann", val_perf="blitz")
     assert (ann["n_clocks_pct"], ann["n_evaluations_pct"], ann["n_openings_pct"]) == (75, 50, 25)
+    assert ann["n_evaluations_engine_pct"] == 25
     assert (ann["val_badge"], ann["tm_profile"]) == ("unknown", None)

@@ -38,6 +38,9 @@ class Completeness(pa.DataFrameModel):
     tm_profile: Utc = maybe(description="When that profile was fetched")
     n_clocks_pct: pl.Float64 = percent(description="Share of the stored games with clocks, percent")
     n_evaluations_pct: pl.Float64 = percent(description="Share with evaluations from Lichess, percent")
+    n_evaluations_engine_pct: pl.Float64 = percent(
+        description="Share with evaluations from our own engine (analytics.engine_eval) and none from Lichess, percent"
+    )
     n_openings_pct: pl.Float64 = percent(description="Share whose opening is known, percent")
     tm_first: Utc = maybe(description="When the first stored game was created")
     tm_last: Utc = maybe(description="When the newest stored game was created")
@@ -59,10 +62,11 @@ WITH player_games AS (
         (),
         (
             "arr_clock_cs IS NOT NULL AS has_clocks",
-            "arr_eval_cp IS NOT NULL OR arr_eval_mate IS NOT NULL AS has_evaluations",
+            "games.arr_eval_cp IS NOT NULL OR games.arr_eval_mate IS NOT NULL AS has_evaluations",
+            "engine_eval.arr_eval_cp IS NOT NULL OR engine_eval.arr_eval_mate IS NOT NULL AS has_engine",
             "opening.val_eco IS NOT NULL AS has_opening",
         ),
-        ("opening",),
+        ("opening", "engine_eval"),
     )
 }
 ),
@@ -73,6 +77,7 @@ stored AS (
             count(*) FILTER (tm_created <= tm_facts AND ind_rated)) AS n_games_compared,
         100 * avg(has_clocks::INTEGER) AS n_clocks_pct,
         100 * avg(has_evaluations::INTEGER) AS n_evaluations_pct,
+        100 * avg((has_engine AND NOT has_evaluations)::INTEGER) AS n_evaluations_engine_pct,
         100 * avg(has_opening::INTEGER) AS n_openings_pct,
         min(tm_created) AS tm_first,
         max(tm_created) AS tm_last
@@ -93,7 +98,7 @@ SELECT id_user, val_perf,
     n_games_profile,
     100 * coalesce(n_games_compared, 0) / nullif(n_games_profile, 0) AS n_stored_pct,
     tm_facts AS tm_profile,
-    n_clocks_pct, n_evaluations_pct, n_openings_pct, stored.tm_first, stored.tm_last
+    n_clocks_pct, n_evaluations_pct, n_evaluations_engine_pct, n_openings_pct, stored.tm_first, stored.tm_last
 FROM stored
 FULL JOIN (SELECT * FROM profiles WHERE n_games_profile IS NOT NULL) USING (id_user, val_perf)
 LEFT JOIN (SELECT id_user, tm_facts FROM chess.players) USING (id_user)
@@ -105,7 +110,7 @@ mart = Mart(
     name="completeness",
     model=Completeness,
     sql=SQL,
-    reads=("chess.games", "chess.players", "analytics.opening"),
+    reads=("chess.games", "chess.players", "analytics.opening", "analytics.engine_eval"),
     account=Account(
         "games of players",
         pl.col("n_games").filter(pl.col("val_perf") == ALL).sum(),

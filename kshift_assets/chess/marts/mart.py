@@ -92,7 +92,8 @@ def mart_asset(
 
     @dg.asset(
         key=table.key,
-        deps=[source.key for source in sources],
+        # An optional table is made when somebody asks for it: the mart shows it from its next making on.
+        deps=[source.key for source in sources if not source.optional],
         group_name="chess/marts",
         description=f"{summary(table.model)}\n\nDuckDB computes it from the files of the lake:\n```sql{mart.sql}```",
         kinds={"duckdb", "sql", "deltalake"},
