@@ -12,7 +12,7 @@ from kshift_assets.chess.engine_assets import engine_asset, engine_table
 from kshift_assets.chess.frontier import players_frontier
 from kshift_assets.chess.marts import MARTS, mart_asset, marts_over
 from kshift_assets.chess.profiles import players, rating_histories, user_profiles
-from kshift_assets.chess.seen_games import COLUMNS
+from kshift_assets.chess.seen_games import COLUMNS, ENGINE_EVAL
 from kshift_assets.chess.sources import dump_games, fetches, pending_games, player_games
 from kshift_assets.chess.tables import (
     DUMP_GAMES,
@@ -69,7 +69,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
         clean_games,
         players,
         players_frontier,
-        *map(_asset_of, found),
+        *_analytics(found),
         *(mart_asset(mart, tables, freshness, age) for mart in chess_marts),
     ]
     consumer = consumer_tables(found)
@@ -107,8 +107,11 @@ def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
     ]
 
 
-def _asset_of(plugin: Plugin) -> dg.AssetsDefinition:
-    return engine_asset(plugin) if isinstance(plugin, EnginePlugin) else analytic_asset(plugin)
+def _analytics(plugins: Sequence[Plugin]) -> list[dg.AssetsDefinition]:
+    asking = [plugin for plugin in plugins if isinstance(plugin, EnginePlugin)]
+    engines = [engine_table(plugin).key for plugin in asking if engine_table(plugin).full_name == ENGINE_EVAL]
+    others = [analytic_asset(plugin, engines) for plugin in plugins if plugin not in asking]
+    return [*others, *map(engine_asset, asking)]
 
 
 def _table_of(plugin: Plugin) -> Table:

@@ -178,6 +178,7 @@ def demo() -> None:
             dump_dir=None,
             players=",".join(sample_players()),
             lichess_token=None,
+            data_age_days=36_600,  # invented games do not get younger
         )
         console.print(f"Replaying the sample on {server.url} into {settings.home}")
         with _runner(settings) as (runner, _):

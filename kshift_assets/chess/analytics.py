@@ -1,6 +1,6 @@
 """Analytics: each plugin becomes one asset, split by month; only games without a result of its version are computed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -10,7 +10,7 @@ import polars as pl
 from kshift_assets.audit import SHOWN_CASES, Audit
 from kshift_assets.automation import ON_CHANGE
 from kshift_assets.chess.schemas import MONTH, Utc
-from kshift_assets.chess.seen_games import BATCH, SeenGames
+from kshift_assets.chess.seen_games import BATCH, FILLED, SeenGames
 from kshift_assets.chess.tables import GAMES
 from kshift_assets.partitions import MONTHS
 from kshift_assets.reporting import (
@@ -171,14 +171,17 @@ def outcomes(rows: pl.DataFrame) -> dict[str, int]:
     return counts | {f"not applicable: {reason}": count for reason, count in reasons.iter_rows()}
 
 
-def analytic_asset(plugin: Plugin) -> dg.AssetsDefinition:
-    """The asset of a plugin, with its version as code version: raise it, and Dagster shows what is stale."""
+def analytic_asset(plugin: Plugin, engines: Sequence[dg.AssetKey] = ()) -> dg.AssetsDefinition:
+    """The asset of a plugin, with its version as code version: raise it, and Dagster shows what is stale.
+
+    Who looks at evaluations follows also `engines`, the assets that add them to games.
+    """
     table = analytic_table(plugin)
     source = code_reference(plugin.source_file, plugin.source_line, plugin.name)
 
     @dg.asset(
         key=table.key,
-        deps=[GAMES.key],
+        deps=[GAMES.key, *(engines if FILLED.intersection(plugin.looks_at) else ())],
         partitions_def=MONTHS,
         group_name="chess/analytics",
         description=plugin.description,

@@ -24,6 +24,8 @@ _ENGINE = pl.Schema(
     | {name: _GAMES[name] for name in _LISTS}
     | {"tm_evaluated": pl.Datetime("us", "UTC"), "dt_month": pl.String}
 )
+FILLED = frozenset({*_LISTS, SOURCE})
+"""The columns that an engine fills in."""
 _IS_EVALUATED = pl.col("arr_eval_cp").is_not_null() | pl.col("arr_eval_mate").is_not_null()
 
 
@@ -33,7 +35,7 @@ class SeenGames:
     def __init__(self, lake: Lake, month: str, columns: Collection[str]) -> None:
         self._lake, self._month = lake, month
         self._columns = list(dict.fromkeys(["id_game", *columns]))
-        self._fills = bool({*_LISTS, SOURCE} & set(columns))
+        self._fills = not FILLED.isdisjoint(columns)
 
     def states(self) -> pl.DataFrame:
         """Every game, `id_game`, with `tm_game_ingested`: when what is known of it was fetched, or evaluated, last."""
@@ -85,7 +87,7 @@ class SeenGames:
 
     @property
     def _engine(self) -> pl.LazyFrame:
-        return self._lake.scan(ENGINE_EVAL, _ENGINE, self._month)
+        return self._lake.scan(ENGINE_EVAL, _ENGINE, self._month).filter(_IS_EVALUATED)
 
     @property
     def _has_engine(self) -> bool:

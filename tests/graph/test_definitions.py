@@ -6,6 +6,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
@@ -148,3 +149,18 @@ def test_no_module_postpones_annotations() -> None:
     for package in ("kshift_assets", "plugins", "resources", "sensors", "serving"):
         for file in (ROOT / package).rglob("*.py"):
             assert "from __future__ import annotations" not in file.read_text(), file
+
+
+def test_analytics_of_evaluations_follow_the_engine_and_the_others_do_not(graph: AssetGraph) -> None:
+    engine = dg.AssetKey(["analytics", "engine_eval"])
+    followers = {key.path[-1] for key in graph.get(engine).child_keys if key.path[0] == "analytics"}
+    assert followers >= {"accuracy", "acpl", "judgments", "largest_swing", "comeback"}
+    assert followers.isdisjoint({"move_count", "time_usage", "opening"})
+
+
+def test_an_optional_asset_runs_only_where_the_selection_names_it(lakehouse: Lakehouse) -> None:
+    names = lambda selection: {key.to_user_string() for key in lakehouse.runner.select(selection)}  # noqa: E731
+    assert "analytics/engine_eval" not in names("*")
+    assert "analytics/engine_eval" not in names("key:chess/games+")
+    assert names("analytics/engine_eval") == {"analytics/engine_eval"}
+    assert "analytics/engine_eval" in names("key:analytics/engine_eval+")
