@@ -56,6 +56,7 @@ def told(moves: str | None, fen: str | None) -> Told:
         look(board, game, ply)
     if game.middlegame == game.endgame:
         game.middlegame = None
+        game.pieces.pop("middlegame", None)
     game.pieces["end"] = pieces(board)
     return game
 

@@ -7,17 +7,25 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
+
+# Nothing that is compiled here makes arrays, so none needs to count references to them: that takes half of the time.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+integer = cast("Callable[[int], int]", np.int64)
+"""A 64-bit integer. numba compiles a function anew for each type of its arguments, and a constant or an element of an
+array of bytes has a type of its own; `int` would leave it as it is."""
 
 
 def compiled(function: Function) -> Function:
     """The function as machine code, for others that are compiled: it becomes a part of them.
 
     It is compiled when one that calls it is, and needs no cache of its own. Integers wrap around, arrays are not
-    checked for bounds: whoever indexes proves that the index lies inside.
+    checked for bounds: whoever indexes proves that the index lies inside. It makes no arrays: it fills those it gets.
     """
-    return cast("Function", numba.njit(nogil=True, error_model="numpy")(function))
+    return cast("Function", numba.njit(**_OPTIONS)(function))
 
 
 def compiled_once(function: Function) -> Function:
@@ -28,7 +36,7 @@ def compiled_once(function: Function) -> Function:
     (a file that a power cut left empty), the function is compiled again: that costs seconds, never a result.
     """
     try:
-        kept = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+        kept = numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # numba finds no folder that it can write to
         return compiled(function)
     chosen: list[Callable[..., Any]] = []

@@ -5,11 +5,11 @@ replayed = playable(games)       # the same, or UnplayableGame
 replayed.moves_uci()             # what is known of them, as columns of one row a game
 """
 
-import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import chess
 import numpy as np
@@ -17,19 +17,28 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from plugins.chess_rules.mixedness import SCORES
+from plugins.chess_rules.replay_board import BLACK
 from plugins.chess_rules.replay_kernel import (
+    CAPTURED,
     CASTLED_KING_SIDE,
     CASTLED_QUEEN_SIDE,
+    CASTLING_PLY,
     CHECK,
     EN_PASSANT_CAPTURE,
-    Batch,
-    Facts,
-    Plies,
+    ENDGAME_PLY,
+    FLAGS,
+    FROM,
+    MIDDLEGAME_PLY,
+    N_PLIES,
+    PIECE,
+    PROMOTION,
+    QUEENLESS_PLY,
+    START_TURN,
+    STATUS,
+    TO,
     play,
 )
-from plugins.chess_rules.replay_starts import Starts, starts
-from plugins.chess_rules.zobrist import CASTLING, EN_PASSANT, KEYS, WHITE_TO_MOVE
+from plugins.chess_rules.replay_starts import Positions, positions
 
 __all__ = [
     "CASTLED_KING_SIDE",
@@ -49,7 +58,6 @@ _SHORTEST_WORD = 3
 """Two letters and a blank: so much of the text goes into a ply at least."""
 _GAMES_WORTH_A_THREAD = 1_000
 _MOST_THREADS = 4
-_KEY_PLACES = np.array([CASTLING, EN_PASSANT, WHITE_TO_MOVE], dtype=np.int64)
 
 
 class UnplayableGame(ValueError):
@@ -163,20 +171,50 @@ def replay(games: pl.DataFrame, threads: int | None = None) -> Replay:
 
     `threads`: as many as the machine has cores, at most four, unless told; few games take one.
     """
-    positions = starts(games.get_column("val_initial_fen"))
+    begun = positions(games.get_column("val_initial_fen"))
     text, borders = _text(games.get_column("val_moves"))
     n_threads = threads or min(_MOST_THREADS, os.cpu_count() or 1, games.height // _GAMES_WORTH_A_THREAD)
     cuts = np.linspace(0, games.height, max(n_threads, 1) + 1).astype(int).tolist()
-    parts = [
-        (text, borders[first : last + 1], positions, positions.row[first:last])
-        for first, last in itertools.pairwise(cuts)
-    ]
-    if len(parts) == 1:
-        played = [_played(*parts[0])]
+
+    def played(first: int, last: int) -> tuple[npt.NDArray[Any], ...]:
+        room = int(borders[last] - borders[first] + last - first) // _SHORTEST_WORD + 1
+        return play(text, borders[first : last + 1], begun.row[first:last], begun.starts, room)
+
+    if len(cuts) == 2:  # noqa: PLR2004  # one thread
+        plies, keys, facts, counts = played(*cuts)
     else:
-        with ThreadPoolExecutor(len(parts)) as pool:
-            played = list(pool.map(lambda part: _played(*part), parts))
-    return _joined(played, positions)
+        with ThreadPoolExecutor(len(cuts) - 1) as pool:
+            parts = list(zip(*pool.map(played, cuts, cuts[1:]), strict=True))
+        plies, keys, facts, counts = (np.concatenate(part, axis=-1 if n == 0 else 0) for n, part in enumerate(parts))
+    return _found(begun, plies, keys, facts, counts)
+
+
+def _found(
+    begun: Positions,
+    plies: npt.NDArray[np.int8],
+    keys: npt.NDArray[np.int64],
+    facts: npt.NDArray[np.int32],
+    counts: npt.NDArray[np.int8],
+) -> Replay:
+    sound = begun.row >= 0
+    return Replay(
+        borders=np.concatenate(([0], np.cumsum(facts[:, N_PLIES], dtype=np.int64))),
+        status=facts[:, STATUS],
+        from_square=plies[FROM],
+        to_square=plies[TO],
+        piece=plies[PIECE],
+        captured=plies[CAPTURED],
+        promotion=plies[PROMOTION],
+        flags=plies[FLAGS].view(np.uint8),
+        key=keys,
+        start_key=np.where(sound, begun.keys[begun.row], 0),
+        black_starts=sound & (begun.starts[begun.row, START_TURN] == BLACK),
+        middlegame_ply=facts[:, MIDDLEGAME_PLY],
+        endgame_ply=facts[:, ENDGAME_PLY],
+        queenless_ply=facts[:, QUEENLESS_PLY],
+        castling_ply=facts[:, CASTLING_PLY : CASTLING_PLY + 2],
+        counts=counts,
+    )
 
 
 def playable(games: pl.DataFrame) -> Replay:
@@ -203,49 +241,6 @@ def _text(moves: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64
     text = np.frombuffer(data, dtype=np.uint8) if data and data.size else np.zeros(1, dtype=np.uint8)
     text.flags.writeable = False  # always, since the compiled code is made for one kind of array
     return text, borders
-
-
-def _played(
-    text: npt.NDArray[np.uint8], borders: npt.NDArray[np.int64], positions: Starts, rows: npt.NDArray[np.int32]
-) -> tuple[Plies, Facts]:
-    n_games = rows.size
-    room = (int(borders[-1] - borders[0]) + n_games) // _SHORTEST_WORD + 1
-    plies = Plies._make(np.empty(room, dtype) for dtype in [np.int8] * 5 + [np.uint8, np.int64])
-    facts = Facts(
-        border=np.zeros(n_games + 1, dtype=np.int64),
-        status=np.zeros(n_games, dtype=np.int32),
-        middlegame=np.full(n_games, -1, dtype=np.int32),
-        endgame=np.full(n_games, -1, dtype=np.int32),
-        queenless=np.full(n_games, -1, dtype=np.int32),
-        castling=np.zeros((n_games, 2), dtype=np.int32),
-        counts=np.full((n_games, 4, 2, 5), -1, dtype=np.int8),
-    )
-    batch = Batch(text, borders, rows, *positions[1:5], keys=KEYS, scores=SCORES, key_places=_KEY_PLACES)
-    n_plies = play(batch, plies, facts)
-    return Plies._make(array[:n_plies] for array in plies), facts
-
-
-def _joined(played: list[tuple[Plies, Facts]], positions: Starts) -> Replay:
-    shifts = np.cumsum([0, *(part.key.size for part, _ in played)])
-    borders = [facts.border[1:] + shift for (_, facts), shift in zip(played, shifts, strict=False)]
-    plies = Plies._make(_joint(arrays) for arrays in zip(*(plies for plies, _ in played), strict=True))
-    facts = Facts._make(_joint(arrays) for arrays in zip(*(facts for _, facts in played), strict=True))
-    return Replay(
-        np.concatenate(([0], *borders)),
-        facts.status,
-        *plies,
-        start_key=np.where(positions.row < 0, 0, positions.keys[positions.row]),
-        black_starts=(positions.row >= 0) & (positions.turns[positions.row] != 0),
-        middlegame_ply=facts.middlegame,
-        endgame_ply=facts.endgame,
-        queenless_ply=facts.queenless,
-        castling_ply=facts.castling,
-        counts=facts.counts,
-    )
-
-
-def _joint(arrays: tuple[npt.NDArray[np.generic], ...]) -> npt.NDArray[np.generic]:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _lists(borders: npt.NDArray[np.int64], values: pa.Array) -> pl.Series:

@@ -95,7 +95,7 @@ def is_pinned(board: Board, start: int, end: int, king: int, enemy: int) -> bool
     while board[reached] == EMPTY:
         reached += step
     piece = board[reached]
-    straight = step in (1, -1, 16, -16)
+    straight = step & 15 == 0 or abs(step) == 1
     return bool(piece == enemy | QUEEN or piece == enemy | (ROOK if straight else BISHOP))
 
 

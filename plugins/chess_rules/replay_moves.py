@@ -6,7 +6,7 @@ What is legal follows the rules of standard chess; what is meant follows python-
 import numpy as np
 import numpy.typing as npt
 
-from plugins.chess_rules.compiled import compiled
+from plugins.chess_rules.compiled import compiled, integer
 from plugins.chess_rules.replay_board import (
     BISHOP,
     BLACK,
@@ -30,12 +30,12 @@ from plugins.chess_rules.replay_board import (
 from plugins.chess_rules.replay_san import (
     ANY,
     ANY_PIECE,
-    san_castling,
-    san_file,
-    san_piece,
-    san_promotion,
-    san_rank,
-    san_to,
+    SAN_CASTLING,
+    SAN_FILE,
+    SAN_PIECE,
+    SAN_PROMOTION,
+    SAN_RANK,
+    SAN_TO,
 )
 
 State = npt.NDArray[np.int64]
@@ -47,51 +47,25 @@ KING_AT White's, the next one Black's."""
 
 ILLEGAL = -1
 
-# The parts of a move that was found lie in one integer.
-_START, _END, _VICTIM, _PROMOTED, _CASTLED = 0, 8, 16, 24, 27
-
-
-@compiled
-def move_start(move: int) -> int:
-    """Place from which the piece goes."""
-    return move >> _START & 255
-
-
-@compiled
-def move_end(move: int) -> int:
-    """Place to which it goes."""
-    return move >> _END & 255
-
-
-@compiled
-def move_victim(move: int) -> int:
-    """Place of what it captures, if anything stands there: where it goes, but for en passant."""
-    return move >> _VICTIM & 255
-
-
-@compiled
-def move_promotion(move: int) -> int:
-    """Kind of piece that the pawn becomes, or 0."""
-    return move >> _PROMOTED & 7
-
-
-@compiled
-def move_castling(move: int) -> int:
-    """KING_SIDE, QUEEN_SIDE or 0."""
-    return move >> _CASTLED & 3
+# The parts of a move that was found lie in one integer: shift it by one of these, and take so many bits.
+MOVE_START, MOVE_END, MOVE_VICTIM, MOVE_PROMOTION, MOVE_CASTLING = 0, 8, 16, 24, 27
+"""Places from which and to which the piece goes, and of what it captures, if anything stands there: where it goes, but
+for en passant (8 bits each); kind of piece that the pawn becomes (3) or 0; KING_SIDE or QUEEN_SIDE or 0 (2)."""
 
 
 @compiled
 def find_move(board: Board, state: State, word: int) -> int:
     """The legal move that the word (of `read_san`) means; ILLEGAL if there is none, or more than one."""
-    if san_castling(word):
-        return _castling(board, state, san_castling(word))
-    end = place_of(san_to(word))
-    piece = san_piece(word)
+    if word >> SAN_CASTLING & 3:
+        return _castling(board, state, (word >> SAN_CASTLING & 3))
+    end = place_of(word >> SAN_TO & 63)
+    piece = word >> SAN_PIECE & 7
     if piece == ANY_PIECE:
-        start = place_of(8 * san_rank(word) + san_file(word))
-        piece = board[start] & 7 if board[start] != EMPTY and board[start] & BLACK == state[TURN] else ANY_PIECE
-        if piece == KING and abs(end - start) > 1 and end >> 4 == start >> 4 and not san_promotion(word):
+        start = place_of(8 * (word >> SAN_RANK & 15) + (word >> SAN_FILE & 15))
+        piece = (
+            integer(board[start]) & 7 if board[start] != EMPTY and board[start] & BLACK == state[TURN] else ANY_PIECE
+        )
+        if piece == KING and abs(end - start) > 1 and end >> 4 == start >> 4 and not (word >> SAN_PROMOTION & 7):
             return _castling_by_squares(board, state, start, end)
     target = board[end]
     if piece == ANY_PIECE or (target != EMPTY and (target & BLACK == state[TURN] or target & 7 == KING)):
@@ -104,7 +78,7 @@ def _piece_move(board: Board, state: State, word: int, end: int, piece: int) -> 
     """The move of a piece of this kind to a place where none of its own stands."""
     if piece == PAWN:
         return _pawn_move(board, state, word, end)
-    if san_promotion(word):
+    if word >> SAN_PROMOTION & 7:
         return ILLEGAL
     if piece == KNIGHT:
         return _jump(board, state, word, end)
@@ -153,7 +127,7 @@ def _may(board: Board, state: State, word: int, start: int, end: int) -> bool:
 @compiled
 def _named(word: int, start: int) -> bool:
     """Whether file and rank of `start` are those that the word gives, if it gives any."""
-    file, rank = san_file(word), san_rank(word)
+    file, rank = (word >> SAN_FILE & 15), (word >> SAN_RANK & 15)
     return (file == ANY or start & 7 == file) and (rank == ANY or (start >> 4) - 3 == rank)
 
 
@@ -175,10 +149,10 @@ def _pawn_move(board: Board, state: State, word: int, end: int) -> int:
     turn = state[TURN]
     forward = 16 if turn == WHITE else -16
     rank = (end >> 4) - 3 if turn == WHITE else 10 - (end >> 4)  # as the mover counts, from 0
-    promotion = san_promotion(word)
+    promotion = word >> SAN_PROMOTION & 7
     if promotion == KING or (promotion != 0) != (rank == 7):  # noqa: PLR2004
         return ILLEGAL
-    file = san_file(word)
+    file = word >> SAN_FILE & 15
     aside = 0 if file == ANY else file - (end & 7)
     if abs(aside) > 1:
         return ILLEGAL
@@ -195,7 +169,7 @@ def _pawn_move(board: Board, state: State, word: int, end: int) -> int:
         start -= forward
     if board[start] != turn | PAWN or not _named(word, start) or not _is_safe(board, state, start, end, victim):
         return ILLEGAL
-    return _packed(start, end, victim) | promotion << _PROMOTED
+    return _packed(start, end, victim) | promotion << MOVE_PROMOTION
 
 
 @compiled
@@ -204,11 +178,9 @@ def _castling_by_squares(board: Board, state: State, start: int, end: int) -> in
     file = end & 7
     if start & 7 != 4:  # noqa: PLR2004
         return ILLEGAL
-    if file in (6, 7):
-        return _castling(board, state, KING_SIDE)
-    if file in (0, 2):
-        return _castling(board, state, QUEEN_SIDE)
-    return ILLEGAL
+    if file == 1 or 2 < file < 6:  # noqa: PLR2004
+        return ILLEGAL
+    return _castling(board, state, KING_SIDE if file >= 6 else QUEEN_SIDE)  # noqa: PLR2004
 
 
 @compiled
@@ -226,9 +198,9 @@ def _castling(board: Board, state: State, side: int) -> int:
     end = king + 2 * step
     if is_attacked(board, king + step, turn ^ BLACK) or is_attacked(board, end, turn ^ BLACK):
         return ILLEGAL
-    return _packed(king, end, end) | side << _CASTLED
+    return _packed(king, end, end) | side << MOVE_CASTLING
 
 
 @compiled
 def _packed(start: int, end: int, victim: int) -> int:
-    return start << _START | end << _END | victim << _VICTIM
+    return start << MOVE_START | end << MOVE_END | victim << MOVE_VICTIM

@@ -6,7 +6,7 @@ What is a word follows python-chess's SAN_REGEX, with any number of the signs +,
 import numpy as np
 import numpy.typing as npt
 
-from plugins.chess_rules.compiled import compiled
+from plugins.chess_rules.compiled import compiled, integer
 from plugins.chess_rules.replay_board import BISHOP, KING, KING_SIDE, KNIGHT, PAWN, QUEEN, QUEEN_SIDE, ROOK
 
 Text = npt.NDArray[np.uint8]
@@ -20,45 +20,12 @@ ANY_PIECE = 0
 # Letters as the bytes that they are.
 _N, _B, _R, _Q, _K, _O, _ZERO, _ONE, _EIGHT, _A, _H = b"NBRQKO018ah"
 _TIMES, _DASH, _EQUALS, _PLUS, _HASH, _BANG, _ASKS = b"x-=+#!?"
+_RANK_DIGIT, _FILE_LETTER, _STROKE = 1, 2, 3
 
-# The parts of a word that was read lie in one integer.
-_PIECE, _FILE, _RANK, _TO, _PROMOTION, _CASTLING = 0, 3, 7, 11, 17, 20
-
-
-@compiled
-def san_piece(word: int) -> int:
-    """Which kind of piece moves, or ANY_PIECE."""
-    return word >> _PIECE & 7
-
-
-@compiled
-def san_file(word: int) -> int:
-    """File from which it comes, or ANY."""
-    return word >> _FILE & 15
-
-
-@compiled
-def san_rank(word: int) -> int:
-    """Rank from which it comes, or ANY."""
-    return word >> _RANK & 15
-
-
-@compiled
-def san_to(word: int) -> int:
-    """Square to which it goes."""
-    return word >> _TO & 63
-
-
-@compiled
-def san_promotion(word: int) -> int:
-    """Kind of piece that a pawn becomes, or 0."""
-    return word >> _PROMOTION & 7
-
-
-@compiled
-def san_castling(word: int) -> int:
-    """KING_SIDE, QUEEN_SIDE or 0; then nothing else is said."""
-    return word >> _CASTLING & 3
+# The parts of a word that was read lie in one integer: shift it by one of these, and take so many bits.
+SAN_PIECE, SAN_FILE, SAN_RANK, SAN_TO, SAN_PROMOTION, SAN_CASTLING = 0, 3, 7, 11, 17, 20
+"""Kind of piece (3 bits) or ANY_PIECE, file and rank from which it comes (4) or ANY, square to which it goes (6), kind
+of piece that a pawn becomes (3) or 0, KING_SIDE or QUEEN_SIDE or 0 (2); in castling nothing else is said."""
 
 
 @compiled
@@ -81,49 +48,56 @@ def _kind(letter: int) -> int:
 def _castling(text: Text, start: int, end: int) -> int:
     """The word O-O or O-O-O, or the same with noughts, without signs; otherwise UNREADABLE."""
     length = end - start
-    if length not in (3, 5):
+    if length != 3 and length != 5:  # noqa: PLR1714, PLR2004  # a set or tuple takes long to compile
         return UNREADABLE
     letter = text[start]
     for place in range(length):
         if text[start + place] != (_DASH if place & 1 else letter):
             return UNREADABLE
-    return (KING_SIDE if length == 3 else QUEEN_SIDE) << _CASTLING  # noqa: PLR2004
+    return (KING_SIDE if length == 3 else QUEEN_SIDE) << SAN_CASTLING  # noqa: PLR2004
 
 
 @compiled
 def _is_sign(byte: int) -> bool:
-    return byte == _PLUS or byte == _HASH or byte == _BANG or byte == _ASKS  # noqa: PLR1714  # a set is slow when compiled
+    return byte == _PLUS or byte == _HASH or byte == _BANG or byte == _ASKS  # noqa: PLR1714  # as above
 
 
 @compiled
-def _has(text: Text, start: int, end: int, low: int, high: int) -> bool:
-    """Whether the last byte of text[start:end] is there, and from `low` to `high`."""
-    return end > start and low <= text[end - 1] <= high
+def _last(text: Text, start: int, end: int) -> int:
+    """What the last byte of text[start:end] is: _RANK_DIGIT, _FILE_LETTER, _STROKE, or 0 for others and for none."""
+    if end <= start:
+        return 0
+    byte = text[end - 1]
+    if _ONE <= byte <= _EIGHT:
+        return _RANK_DIGIT
+    if _A <= byte <= _H:
+        return _FILE_LETTER
+    return _STROKE if byte == _TIMES or byte == _DASH else 0  # noqa: PLR1714, SIM109  # as above
 
 
 @compiled
 def _squares(text: Text, start: int, end: int, promotion: int) -> int:
     """What names piece and squares, read from its end: the target comes last."""
-    if not (_has(text, start, end, _ONE, _EIGHT) and _has(text, start, end - 1, _A, _H)):
+    if _last(text, start, end) != _RANK_DIGIT or _last(text, start, end - 1) != _FILE_LETTER:
         return UNREADABLE
-    to = 8 * (int(text[end - 1]) - _ONE) + int(text[end - 2]) - _A
+    to = 8 * (integer(text[end - 1]) - _ONE) + integer(text[end - 2]) - _A
     end -= 2
-    if _has(text, start, end, _TIMES, _TIMES) or _has(text, start, end, _DASH, _DASH):
+    if _last(text, start, end) == _STROKE:
         end -= 1
     file = rank = ANY
-    if _has(text, start, end, _ONE, _EIGHT):
-        rank = int(text[end - 1]) - _ONE
+    if _last(text, start, end) == _RANK_DIGIT:
+        rank = integer(text[end - 1]) - _ONE
         end -= 1
-    if _has(text, start, end, _A, _H):
-        file = int(text[end - 1]) - _A
+    if _last(text, start, end) == _FILE_LETTER:
+        file = integer(text[end - 1]) - _A
         end -= 1
     if end == start:
-        piece = PAWN if ANY in (file, rank) else ANY_PIECE
+        piece = PAWN if file == ANY or rank == ANY else ANY_PIECE  # noqa: PLR1714  # as above
     else:
-        piece = _kind(text[start])
+        piece = _kind(integer(text[start]))
         if end > start + 1 or piece == 0:
             return UNREADABLE
-    return piece << _PIECE | file << _FILE | rank << _RANK | to << _TO | promotion << _PROMOTION
+    return piece << SAN_PIECE | file << SAN_FILE | rank << SAN_RANK | to << SAN_TO | promotion << SAN_PROMOTION
 
 
 @compiled
@@ -137,10 +111,10 @@ def read_san(text: Text, start: int, end: int) -> int:
         return _castling(text, start, end)
     promotion = 0
     if text[end - 1] > _EIGHT:
-        promotion = _kind(text[end - 1] & ~32)  # python-chess reads small letters as well
+        promotion = _kind(integer(text[end - 1]) & ~32)  # python-chess reads small letters as well
         if promotion == 0:
             return UNREADABLE
         end -= 1
-        if _has(text, start, end, _EQUALS, _EQUALS):
+        if end > start and text[end - 1] == _EQUALS:
             end -= 1
     return _squares(text, start, end, promotion)

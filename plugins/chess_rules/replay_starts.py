@@ -7,24 +7,23 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from plugins.chess_rules.replay_board import BLACK, SQUARES, WHITE
+from plugins.chess_rules.replay_board import BLACK, WHITE
+from plugins.chess_rules.replay_kernel import START_EN_PASSANT, START_RIGHTS, START_SIZE, START_TURN
 from plugins.chess_rules.zobrist import key_of
 
 
-class Starts(NamedTuple):
-    """Positions, one a row, and the row of each game."""
+class Positions(NamedTuple):
+    """Starting positions, one a row."""
 
     row: npt.NDArray[np.int32]
-    """By game; -1 where its FEN cannot be read."""
-    boards: npt.NDArray[np.int8]
-    turns: npt.NDArray[np.int8]
-    rights: npt.NDArray[np.int8]
-    en_passant: npt.NDArray[np.int8]
+    """By game: its row; -1 where its FEN cannot be read."""
+    starts: npt.NDArray[np.int8]
+    """What the replay reads of them: codes of the squares, a1 first, then colour to move, rights, en passant."""
     keys: npt.NDArray[np.int64]
     """As python-chess reckons them."""
 
 
-def starts(fens: pl.Series) -> Starts:
+def positions(fens: pl.Series) -> Positions:
     """The starting positions of games by their FENs, null for the usual one.
 
     None for a FEN that python-chess does not read, and for positions that standard chess does not know: without one
@@ -33,23 +32,20 @@ def starts(fens: pl.Series) -> Starts:
     so is an en passant square behind which no pawn stands.
     """
     named = fens.drop_nulls().unique(maintain_order=True).to_list()
-    positions, rows = [chess.Board()], {}
+    boards, rows = [chess.Board()], {}
     for fen in named:
         board = _read(fen)
-        rows[fen] = -1 if board is None else len(positions)
+        rows[fen] = -1 if board is None else len(boards)
         if board is not None:
-            positions.append(board)
+            boards.append(board)
     row = np.zeros(len(fens), dtype=np.int32)
     if rows:
         known = fens.replace_strict(list(rows), list(rows.values()), default=0, return_dtype=pl.Int32)
         row[:] = known.to_numpy()
-    return Starts(
+    return Positions(
         row,
-        np.array([_codes(board) for board in positions], dtype=np.int8),
-        np.array([WHITE if board.turn else BLACK for board in positions], dtype=np.int8),
-        np.array([_rights(board) for board in positions], dtype=np.int8),
-        np.array([_en_passant(board) for board in positions], dtype=np.int8),
-        np.array([key_of(board) for board in positions], dtype=np.int64),
+        np.array([_start(board) for board in boards], dtype=np.int8),
+        np.array([key_of(board) for board in boards], dtype=np.int64),
     )
 
 
@@ -62,11 +58,14 @@ def _read(fen: str) -> chess.Board | None:
     return None if kings != [1, 1] or board.pawns & chess.BB_BACKRANKS or board.was_into_check() else board
 
 
-def _codes(board: chess.Board) -> npt.NDArray[np.int8]:
-    codes = np.zeros(SQUARES, dtype=np.int8)
+def _start(board: chess.Board) -> npt.NDArray[np.int8]:
+    start = np.zeros(START_SIZE, dtype=np.int8)
     for square, piece in board.piece_map().items():
-        codes[square] = (WHITE if piece.color else BLACK) | piece.piece_type
-    return codes
+        start[square] = (WHITE if piece.color else BLACK) | piece.piece_type
+    start[START_TURN] = WHITE if board.turn else BLACK
+    start[START_RIGHTS] = _rights(board)
+    start[START_EN_PASSANT] = _en_passant(board)
+    return start
 
 
 def _rights(board: chess.Board) -> int:

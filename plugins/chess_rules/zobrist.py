@@ -6,16 +6,14 @@ import numpy.typing as npt
 
 from plugins.chess_rules.replay_board import BLACK, SQUARES, WHITE
 
-CASTLING = 1024
-"""Where the keys of the 16 sets of castling rights begin; before them 64 for each of the codes of a piece."""
-EN_PASSANT = CASTLING + 16
-"""Where the keys of the eight files begin."""
-WHITE_TO_MOVE = EN_PASSANT + 8
+_CASTLING = 16 * SQUARES
+_EN_PASSANT = _CASTLING + 16
+_WHITE_TO_MOVE = _EN_PASSANT + 8
 
 
 def _tables() -> npt.NDArray[np.int64]:
     random = np.array(chess.polyglot.POLYGLOT_RANDOM_ARRAY, dtype=np.uint64).view(np.int64)
-    keys = np.zeros(WHITE_TO_MOVE + 1, dtype=np.int64)
+    keys = np.zeros(_WHITE_TO_MOVE + 1, dtype=np.int64)
     for kind in range(1, 7):
         for colour, place in ((BLACK, 0), (WHITE, 1)):
             code, index = colour | kind, 2 * (kind - 1) + place
@@ -23,14 +21,15 @@ def _tables() -> npt.NDArray[np.int64]:
     for rights in range(16):
         for bit in range(4):
             if rights >> bit & 1:
-                keys[CASTLING + rights] ^= random[768 + bit]
-    keys[EN_PASSANT:WHITE_TO_MOVE] = random[772:780]
-    keys[WHITE_TO_MOVE] = random[780]
+                keys[_CASTLING + rights] ^= random[768 + bit]
+    keys[_EN_PASSANT:_WHITE_TO_MOVE] = random[772:780]
+    keys[_WHITE_TO_MOVE] = random[780]
     return keys
 
 
 KEYS = _tables()
-"""Keys by piece and square, by castling rights, by file of an en passant capture, and of White's turn."""
+"""64 keys for each of the 16 codes of a piece, 16 for the sets of castling rights, eight for the files of an en passant
+capture, one for White's turn."""
 
 
 def key_of(board: chess.Board) -> int:
