@@ -1,6 +1,7 @@
 """Running parts of the graph in this process: a selection, month by month, or whatever is behind its sources."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from graphlib import TopologicalSorter
@@ -51,12 +52,12 @@ class Runner:
         self._liveness = Liveness(instance)
 
     def select(self, selection: str) -> list[dg.AssetKey]:
-        """The materializable assets of a selection, upstream first; UserError if it names none."""
+        """The materializable assets of a selection and what is made with them, upstream first; UserError if none."""
         try:
             found = dg.AssetSelection.from_string(selection).resolve(self.graph)
         except (dg.DagsterInvalidSubsetError, dg.DagsterError, ValueError) as error:
             raise UserError(f"{selection!r} is not a selection of assets: {' '.join(str(error).split())}") from error
-        keys = [key for key in self._in_order() if key in found]
+        keys = [key for key in self._in_order() if self._made_with(key) & found]
         if not keys:
             names = ", ".join(key.to_user_string() for key in self._in_order())
             raise UserError(f"{selection!r} selects nothing that can be made: choose from {names}")
@@ -131,21 +132,27 @@ class Runner:
         return datetime.fromtimestamp(records[0].timestamp, UTC) if records else None
 
     def _behind(self, group: Sequence[dg.AssetKey], max_age: timedelta, *, is_split: bool) -> list[Batch]:
-        events = {
-            key: self.latest(key) for key in {*group, *(up for key in group for up in self.graph.get(key).parent_keys)}
-        }
+        made = {one for key in group for one in self._made_with(key)}
+        above = {up for key in made for up in self.graph.get(key).parent_keys}
+        events = {key: self.latest(key) for key in made | above}
         stale: dict[str | None, list[dg.AssetKey]] = {}
         for key in group:
-            parents = self.graph.get(key).parent_keys
+            # A run that was killed, or is under way elsewhere, may have told of one of them and not of the others yet.
+            together = self._made_with(key)
+            parents = {up for one in together for up in self.graph.get(one).parent_keys}
             running = {month for month, running in stale.items() if parents & set(running)}
             months = running | {month for up in parents for month in events[up]} if is_split else {None}
             for month in months:
-                own = events[key].get(month, 0)
+                own = min(events[one].get(month, 0) for one in together)
                 newest = max((_newest(events[up], month) for up in parents), default=0)
                 upstream_runs = any(up in stale.get(month, ()) for up in parents)
                 if newest > own or upstream_runs or (not is_split and newest and self._is_old(key, max_age)):
                     stale.setdefault(month, []).append(key)
         return [Batch(tuple(keys), month) for month, keys in sorted(stale.items(), key=lambda item: item[0] or "")]
+
+    def _made_with(self, key: dg.AssetKey) -> AbstractSet[dg.AssetKey]:
+        """What one step makes, all of it or nothing: the asset itself, and others."""
+        return self.graph.get(key).execution_set_asset_keys
 
     def _is_old(self, key: dg.AssetKey, max_age: timedelta) -> bool:
         made = self.made(key)
