@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from kshift_assets.chess.schemas import Moves
 from kshift_assets.definitions import consumer_tables, find_plugins
 from kshift_assets.dictionary import data_dictionary
-from kshift_assets.reporting import Table
+from kshift_assets.published import VIEWS
 from resources.contract_page import contract_page
 from resources.contracts import CONTRACTS
 
@@ -15,7 +14,7 @@ FOLDER = Path(__file__).parent
 def pages() -> dict[str, str]:
     """Name of the page → its text."""
     return {
-        "data_dictionary.md": data_dictionary([*consumer_tables(find_plugins()), Table("chess", "moves", Moves)]),
+        "data_dictionary.md": data_dictionary([*consumer_tables(find_plugins()), *VIEWS]),
         "lichess_contract.md": contract_page(CONTRACTS),
     }
 

@@ -8,9 +8,11 @@ from dagster_duckdb import DuckDBResource
 
 from kshift_assets.chess.analytics import analytic_asset, analytic_table
 from kshift_assets.chess.cleaned import clean_games
+from kshift_assets.chess.engine_assets import engine_asset, engine_table
 from kshift_assets.chess.frontier import players_frontier
-from kshift_assets.chess.marts import PLAYER_SUMMARY_MART, Mart, mart_asset, opening_results_mart
+from kshift_assets.chess.marts import MARTS, mart_asset, marts_over
 from kshift_assets.chess.profiles import players, rating_histories, user_profiles
+from kshift_assets.chess.seen_games import COLUMNS
 from kshift_assets.chess.sources import dump_games, fetches, pending_games, player_games
 from kshift_assets.chess.tables import (
     DUMP_GAMES,
@@ -28,13 +30,13 @@ from kshift_assets.chess.tables import (
     USER_PROFILES,
 )
 from kshift_assets.chess.tv import tv_games, tv_running
-from kshift_assets.published import SNAPSHOT_KEY, snapshot_asset
+from kshift_assets.published import SNAPSHOT_KEY, VIEWS, snapshot_asset
 from kshift_assets.reporting import Table
-from kshift_assets.tables import polars_schema
-from plugins import Plugin, PluginError, discover
+from plugins import EnginePlugin, Plugin, PluginError, discover
 from resources.alerts import Alerts
 from resources.breaker import Patience
 from resources.dumps import Dumps
+from resources.engine import Engine
 from resources.errors import UserError
 from resources.following import Following
 from resources.http import NO_TOKEN, Access, user_agent
@@ -42,6 +44,7 @@ from resources.lake import Lake
 from resources.lichess import Lichess
 from resources.settings import Settings, load_settings
 from resources.snapshots import Snapshots
+from resources.workers import Workers
 from sensors.automation import AUTOMATION
 from sensors.freshness import freshness_alerts
 from sensors.ingestion import HOURLY_INGEST, INGEST_JOB
@@ -52,7 +55,8 @@ from sensors.tv import TV_JOB, watch_tv_every_minute
 def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Definitions:
     """The whole graph for these settings; tests pass their own settings, and plugins where they want others."""
     found = find_plugins() if plugins is None else plugins
-    chess_marts = _marts([analytic_table(plugin) for plugin in found])
+    tables = {table.full_name: table for table in [*TABLES, *map(_table_of, found)]}
+    chess_marts = marts_over(tables)
     window = timedelta(hours=settings.fresh_hours)
     freshness = dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window * 0.9)
     age = timedelta(days=settings.data_age_days)
@@ -65,8 +69,8 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
         clean_games,
         players,
         players_frontier,
-        *(analytic_asset(plugin) for plugin in found),
-        *(mart_asset(mart, freshness, age) for mart in chess_marts),
+        *map(_asset_of, found),
+        *(mart_asset(mart, tables, freshness, age) for mart in chess_marts),
     ]
     consumer = consumer_tables(found)
     blocking = [spec for asset in assets for spec in asset.check_specs if spec.blocking]
@@ -84,7 +88,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
 
 def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
     """Every table that consumers may read, sources first."""
-    analytics = [analytic_table(plugin) for plugin in plugins]
+    analytics = [_table_of(plugin) for plugin in plugins]
     return [
         PLAYER_GAMES,
         TV_GAMES,
@@ -99,24 +103,32 @@ def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
         REJECTED_GAMES,
         PLAYERS,
         *analytics,
-        *(mart.table for mart in _marts(analytics)),
+        *(mart.table for mart in marts_over({table.full_name for table in [*TABLES, *analytics]})),
     ]
 
 
-def _marts(analytics: Sequence[Table]) -> list[Mart]:
-    # The analytic `opening` is part of KnightShift, but tests bring plugins of their own.
-    openings = [table for table in analytics if table.name == "opening"]
-    return [PLAYER_SUMMARY_MART, *map(opening_results_mart, openings)]
+def _asset_of(plugin: Plugin) -> dg.AssetsDefinition:
+    return engine_asset(plugin) if isinstance(plugin, EnginePlugin) else analytic_asset(plugin)
+
+
+def _table_of(plugin: Plugin) -> Table:
+    return engine_table(plugin) if isinstance(plugin, EnginePlugin) else analytic_table(plugin)
 
 
 def find_plugins() -> list[Plugin]:
     """Every plugin of this installation; a broken one raises UserError with a sentence that names its file."""
+    taken = {*(table.name for table in (*TABLES, *VIEWS)), *(mart.name for mart in MARTS), SNAPSHOT_KEY.path[-1]}
     try:
-        return discover(
-            polars_schema(GAMES.model).names(), taken={*(table.name for table in TABLES), SNAPSHOT_KEY.path[-1]}
-        )
+        return discover(COLUMNS, taken=taken)
     except PluginError as error:
         raise UserError(str(error)) from error
+
+
+def engine_of(settings: Settings) -> Engine:
+    """The chess engine of these settings."""
+    return Engine(
+        command=settings.engine, nodes=settings.engine_nodes, games=settings.engine_games, workers=settings.workers
+    )
 
 
 def outside_world(settings: Settings) -> dict[str, object]:
@@ -140,6 +152,8 @@ def outside_world(settings: Settings) -> dict[str, object]:
         "duckdb": DuckDBResource(database=":memory:"),
         "snapshots": Snapshots(folder=str(settings.published)),
         "alerts": Alerts(),
+        "workers": Workers(processes=settings.workers),
+        "engine": engine_of(settings),
         "following": Following(
             players=list(settings.players),
             page_games=settings.page_games,

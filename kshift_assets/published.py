@@ -11,7 +11,7 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from kshift_assets.automation import ON_SETTLED_CHANGE_OR_NIGHTLY
-from kshift_assets.chess.schemas import Moves
+from kshift_assets.chess.schemas import Failures, Moves
 from kshift_assets.chess.tables import GAMES
 from kshift_assets.reporting import OWNER, AuditFailed, Finding, Report, Table, code_reference_of, refuse, report
 from kshift_assets.tables import Model, descriptions, polars_schema, summary
@@ -19,17 +19,21 @@ from resources.lake import Lake, duckdb_type, parquet_sql
 from resources.snapshots import DATABASE, Pin, Snapshots
 
 SNAPSHOT_KEY = dg.AssetKey(["published", "snapshot"])
+MOVES = Table("chess", "moves", Moves)
+FAILURES = Table("analytics", "failures", Failures)
+VIEWS = (MOVES, FAILURES)
+"""What consumers find beside the tables."""
 
 MOVES_SQL = """
 SELECT id_game, n_ply, CASE WHEN n_ply % 2 = 1 THEN first_color ELSE second_color END AS val_color, val_san,
-    n_clock_cs, val_eval_cp, val_eval_mate, val_glyph, dt_month
+    n_clock_cs, val_eval_cp, val_eval_mate, val_glyph, val_best, dt_month
 FROM (
     SELECT id_game, dt_month,
         CASE WHEN regexp_matches(val_initial_fen, '^[^ ]+ b ') THEN 'black' ELSE 'white' END AS first_color,
         CASE WHEN regexp_matches(val_initial_fen, '^[^ ]+ b ') THEN 'white' ELSE 'black' END AS second_color,
         unnest(range(1, n_plies + 1)) AS n_ply, unnest(string_split(val_moves, ' ')) AS val_san,
         unnest(arr_clock_cs) AS n_clock_cs, unnest(arr_eval_cp) AS val_eval_cp,
-        unnest(arr_eval_mate) AS val_eval_mate, unnest(arr_glyph) AS val_glyph
+        unnest(arr_eval_mate) AS val_eval_mate, unnest(arr_glyph) AS val_glyph, unnest(arr_best) AS val_best
     FROM {games} AS games
     WHERE n_plies > 0
 )
@@ -53,7 +57,26 @@ def pin(lake: Lake, table: Table) -> Pin:
 
 def pin_moves(games: Pin) -> Pin:
     """The view chess.moves over the same files as chess.games."""
-    return _pin("chess.moves", Moves, MOVES_SQL.format(games=f"({games.sql})"), games.files, None, games.version)
+    return _pin(
+        MOVES.full_name, MOVES.model, MOVES_SQL.format(games=f"({games.sql})"), games.files, None, games.version
+    )
+
+
+FAILURES_SQL = """
+SELECT id_game, '{name}' AS val_plugin, val_plugin_version, val_error, dt_month FROM ({rows})
+WHERE val_error IS NOT NULL
+"""
+
+
+def pin_failures(analytics: Sequence[Pin]) -> Pin:
+    """The view analytics.failures over the tables of all analytics that keep what went wrong with a game."""
+    sql = " UNION ALL ".join(
+        FAILURES_SQL.format(name=one.name.rpartition(".")[2], rows=one.sql)
+        for one in analytics
+        if "val_error" in one.columns
+    )
+    files = sorted({file for one in analytics for file in one.files})
+    return _pin(FAILURES.full_name, FAILURES.model, sql, files, None, None)
 
 
 def _pin(name: str, model: Model, sql: str, files: Sequence[str], rows: int | None, version: int | None) -> Pin:
@@ -105,10 +128,12 @@ def snapshot_asset(
 ) -> dg.AssetsDefinition:
     """The asset `published/snapshot` over these tables; a failure of one of `checks` stops it."""
     analytics = [table for table in tables if table.schema == "analytics"]
+    complete = [table for table in analytics if not table.optional]
 
     @dg.asset(
         key=SNAPSHOT_KEY,
-        deps=sorted({spec.asset_key for spec in checks}),
+        # An optional table is behind its sources for as long as nobody asks for it: nothing waits for it.
+        deps=sorted({spec.asset_key for spec in checks} - {table.key for table in tables if table.optional}),
         group_name="published",
         kinds={"duckdb", "parquet"},
         owners=[OWNER],
@@ -149,7 +174,10 @@ def snapshot_asset(
             with snapshots.turn():
                 pins = [pin(lake, table) for table in tables]
                 pins.append(pin_moves(next(one for one in pins if one.name == GAMES.full_name)))
-                catalog = snapshots.publish(pins, lambda database: findings.extend(audit(database, pins, analytics)))
+                if analytics:
+                    names = {table.full_name for table in analytics}
+                    pins.append(pin_failures([one for one in pins if one.name in names]))
+                catalog = snapshots.publish(pins, lambda database: findings.extend(audit(database, pins, complete)))
         except AuditFailed as failure:
             yield from refuse(SNAPSHOT_KEY, failure.finding)
             return

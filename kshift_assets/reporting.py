@@ -1,6 +1,7 @@
 """What every asset says of itself: its specification from its table's model, and its report after the work is done."""
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ class Table:
     name: str
     model: Model
     consumer: bool = True  # whether it is published
+    optional: bool = False  # whether it is made only when somebody asks for it by name
 
     @property
     def full_name(self) -> str:
@@ -84,6 +86,13 @@ def code_reference(file: Path, line: int, label: str) -> Metadata:
     """A link from an asset to the line that makes it."""
     reference = dg.LocalFileCodeReference(file_path=str(file), line_number=line, label=label)
     return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
+
+
+PROGRESS = logging.getLogger("kshift.progress")
+"""What a run is doing, for whoever looks on; the command line shows the newest line."""
+
+# The mark of assets that are made only when somebody asks for them by name.
+OPTIONAL = {"kshift/optional": "yes"}
 
 
 def check(table: Table, name: str, text: str, *, blocking: bool = True) -> dg.AssetCheckSpec:

@@ -1,5 +1,6 @@
 """Running parts of the graph in this process: a selection, month by month, or whatever is behind its sources."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from kshift_assets.liveness import TAG, Liveness
+from kshift_assets.reporting import OPTIONAL
 from resources.errors import UserError
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -52,12 +54,20 @@ class Runner:
         self._liveness = Liveness(instance)
 
     def select(self, selection: str) -> list[dg.AssetKey]:
-        """The materializable assets of a selection and what is made with them, upstream first; UserError if none."""
+        """The materializable assets of a selection, upstream first; UserError if it names none.
+
+        Optional assets are among them only where the selection has their name: `chess/games+` means what follows from
+        games as a matter of course, not hours of work for an engine.
+        """
         try:
-            found = dg.AssetSelection.from_string(selection).resolve(self.graph)
+            wanted = dg.AssetSelection.from_string(selection)
+            # chess.rejected_games comes with chess.games: one step makes both.
+            found = (wanted | wanted.required_multi_asset_neighbors()).resolve(self.graph)
         except (dg.DagsterInvalidSubsetError, dg.DagsterError, ValueError) as error:
             raise UserError(f"{selection!r} is not a selection of assets: {' '.join(str(error).split())}") from error
-        keys = [key for key in self._in_order() if self._made_with(key) & found]
+        keys = [
+            key for key in self._in_order() if key in found and (not self._is_optional(key) or _named(key, selection))
+        ]
         if not keys:
             names = ", ".join(key.to_user_string() for key in self._in_order())
             raise UserError(f"{selection!r} selects nothing that can be made: choose from {names}")
@@ -111,7 +121,7 @@ class Runner:
         Nothing runs twice and nothing without need, so it also picks up what an interrupted run left undone. What
         promises freshness is made anew as well when it is older than half of `max_age`.
         """
-        keys = [key for key in self._in_order() if key not in sources]
+        keys = [key for key in self._in_order() if key not in sources and not self._is_optional(key)]
         outcomes: list[Outcome] = []
         for group, is_split in self._groups(keys, ()):
             outcomes += self.run_all(self._behind(group, max_age / 2, is_split=is_split), listen)
@@ -160,6 +170,9 @@ class Runner:
             self.graph.get(key).freshness_policy is not None and made is not None and datetime.now(UTC) - made > max_age
         )
 
+    def _is_optional(self, key: dg.AssetKey) -> bool:
+        return OPTIONAL.items() <= self.graph.get(key).tags.items()
+
     def _in_order(self) -> list[dg.AssetKey]:
         keys = self.graph.materializable_asset_keys
         parents = {key: sorted(self.graph.get(key).parent_keys & keys) for key in sorted(keys)}
@@ -186,6 +199,10 @@ class Runner:
     def _months_upstream(self, group: Sequence[dg.AssetKey]) -> list[str]:
         upstream = {up for key in group for up in self.graph.get(key).parent_keys}
         return sorted({month for up in upstream for month in self.latest(up) if month})
+
+
+def _named(key: dg.AssetKey, selection: str) -> bool:
+    return re.search(rf"(?<![\w/]){re.escape(key.to_user_string())}(?![\w/])", selection) is not None
 
 
 def _newest(events: Mapping[str | None, int], month: str | None) -> int:

@@ -2,9 +2,11 @@
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import pandera.polars as pa
 import polars as pl
@@ -34,7 +36,9 @@ _TYPES: dict[str, tuple[Callable[[pl.DataType], bool], str]] = {
 _COLUMN = re.compile(rf"({'|'.join(_TYPES)})(_[a-z0-9]+)+")
 
 # What the lake writes beside each row of an analytic.
-_ADDED_BY_THE_LAKE = frozenset({"dt_month", "tm_game_ingested", "val_plugin_version"})
+_ADDED_BY_THE_LAKE = frozenset(
+    {"dt_month", "tm_game_ingested", "val_error", "val_not_applicable", "val_plugin_version"}
+)
 
 # Words that DuckDB's parser keeps for itself (duckdb_keywords(): reserved, type_function): as a table's name they
 # would have to stand in quotes in every query.
@@ -55,14 +59,45 @@ class PluginError(Exception):
     """A plugin breaks the contract; the text is one sentence that names the plugin or its file, and the remedy."""
 
 
+@dataclass(frozen=True, eq=False)
+class Need:
+    """Something that a game must have: its name, the reason given where it is missing, and how that is told.
+
+    `met` is true or false for every game, and looks at the columns `reads` only.
+    """
+
+    name: str
+    reason: str
+    reads: tuple[str, ...]
+    met: pl.Expr
+
+
+class Spread(Protocol):
+    """How work is done piece by piece: as the builtin `map` does, or by worker processes. Answers come in order."""
+
+    def __call__(self, work: Callable[[Any], Any], pieces: Iterable[Any], /) -> Iterable[Any]:
+        """The answer of `work` for each piece."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a plugin made of games: rows of those that went well, in their order, and the errors of the others.
+
+    Errors are known by the position of their game among those that were asked about, from 0.
+    """
+
+    rows: pl.DataFrame
+    errors: Mapping[int, str]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Plugin:
+class Plugin(ABC):
     """One analytic: what it is called, what it reads, what it yields, and the function that does it.
 
-    `compute` takes a batch of games, of which it sees the columns `reads`, and gives one row for each, in their order,
-    with the columns of `schema`; null where it cannot know. It is pure: a game's row depends on that game alone.
-    `version` is the asset's code version: raise it whenever results would change. Raises PluginError when the
-    contract is broken.
+    `compute` is asked about games that meet all `needs`, of which it sees the columns `reads`, and tells for each the
+    columns of `schema`. It is pure: a game's row depends on that game alone. `version` is the asset's code version:
+    raise it whenever results would change. Raises PluginError when the contract is broken. What `compute` takes and
+    gives is for the kind to say: see plugins/kinds.py.
     """
 
     name: str
@@ -70,18 +105,29 @@ class Plugin:
     description: str
     schema: type[pa.DataFrameModel]
     reads: tuple[str, ...]
-    compute: Callable[[pl.DataFrame], pl.DataFrame]
+    needs: tuple[Need, ...] = ()
+    compute: Callable[..., object]
     owner: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    takes: ClassVar[tuple[str, ...]] = ("games",)
 
     def __post_init__(self) -> None:
         for problem in _problems(self):
             raise PluginError(f"plugin {self.name!r}: {problem}")
 
+    @abstractmethod
+    def answers(self, games: pl.DataFrame, spread: Spread) -> Answers:
+        """What `compute` makes of the columns `reads` of games that meet all needs; PluginError if it cannot work."""
+
     @property
     def columns(self) -> pl.Schema:
         """The columns of a result and their types, in order."""
         return _columns(self.schema)
+
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """Every column of the games that is asked for: those that `compute` reads, and those that tell the needs."""
+        return tuple(dict.fromkeys([*self.reads, *(column for need in self.needs for column in need.reads)]))
 
     @property
     def source_file(self) -> Path:
@@ -95,39 +141,46 @@ class Plugin:
 
     def check_reads(self, known: Collection[str]) -> None:
         """Raise PluginError if the plugin reads a column that is not among `known`."""
-        for column in self.reads:
+        for column in self.looks_at:
             if column not in known:
                 raise PluginError(
                     f"plugin {self.name!r}: it reads the column {column!r}, which the games do not have; "
                     f"choose from {', '.join(sorted(known))}"
                 )
 
-    def run(self, games: pl.DataFrame) -> pl.DataFrame:
-        """Results for `games`, one row a game in the same order; PluginError if `compute` yields anything else."""
-        results = self.compute(games.select(self.reads))
-        if not isinstance(results, pl.DataFrame):
-            raise PluginError(
-                f"plugin {self.name!r}: compute gave a {type(results).__name__}; return a polars DataFrame"
-            )
-        expected = self.columns
-        if results.schema != expected:
-            raise PluginError(
-                f"plugin {self.name!r}: compute gave the columns {_listed(results.schema)} where its schema has "
-                f"{_listed(expected)}; make them agree"
-            )
-        if not results.get_column("id_game").equals(games.get_column("id_game")):
-            raise PluginError(
-                f"plugin {self.name!r}: compute gave {results.height} rows for {games.height} games, or in another "
-                "order; return one row a game, in the order of the games, with nulls where nothing is known"
-            )
-        return results
+    def run(self, games: pl.DataFrame, spread: Spread = map) -> pl.DataFrame:
+        """Results for `games`, one row a game in the same order; PluginError if `compute` breaks the contract.
+
+        Columns: those of the schema; `val_not_applicable`, the reason where a game does not meet a need; `val_error`,
+        what `compute` raised. Where one of these is there the others are null.
+        """
+        reasons = pl.coalesce(
+            *(pl.when(~need.met.fill_null(value=False)).then(pl.lit(need.reason)) for need in self.needs),
+            pl.lit(None, pl.String),
+        )
+        marked = games.select("id_game", val_not_applicable=reasons)
+        applies = marked.get_column("val_not_applicable").is_null()
+        found = self.answers(games.filter(applies).select(self.reads), spread)
+        if applies.all() and not found.errors:
+            return found.rows.with_columns(marked.get_column("val_not_applicable"), val_error=pl.lit(None, pl.String))
+        places = pl.DataFrame({"n_row": applies.arg_true()}).with_row_index("n_asked")
+        errors = pl.DataFrame(
+            list(found.errors.items()), schema={"n_asked": pl.UInt32, "val_error": pl.String}, orient="row"
+        )
+        asked = places.join(errors, on="n_asked", how="left", maintain_order="left")
+        answered = asked.filter(pl.col("val_error").is_null()).select("n_row").hstack(found.rows.drop("id_game"))
+        results = marked.with_row_index("n_row").join(answered, on="n_row", how="left", maintain_order="left")
+        results = results.join(asked.select("n_row", "val_error"), on="n_row", how="left", maintain_order="left")
+        return results.select(*self.columns, "val_not_applicable", "val_error")
 
 
 def _problems(plugin: Plugin) -> Iterator[str]:
     yield from _problems_of_texts(plugin)
     yield from _problems_of_schema(plugin.schema)
     yield from _problems_of_reads(plugin.reads)
-    yield from _problems_of_compute(plugin.compute)
+    if not isinstance(plugin.needs, tuple) or not all(isinstance(need, Need) for need in plugin.needs):
+        yield f"its needs {plugin.needs!r} are not a tuple of plugins.Need; write needs=(EVALUATIONS,) or none"
+    yield from _problems_of_compute(plugin.compute, plugin.takes)
     if plugin.owner is not None and not _full(_OWNER, plugin.owner):
         yield f"the owner {plugin.owner!r} is neither 'team:<name>' nor an e-mail address; write one of them or none"
     if not isinstance(plugin.tags, Mapping):
@@ -158,26 +211,32 @@ def _problems_of_schema(schema: type[pa.DataFrameModel]) -> Iterator[str]:
         columns = schema.to_schema().columns
         types = _columns(schema)
     except (SchemaInitError, TypeError, ValueError, NameError) as error:
-        yield f"its schema {label} cannot be read ({_one_line(error)}); annotate each column with a type of polars"
+        yield f"its schema {label} cannot be read ({one_line(error)}); annotate each column with a type of polars"
         return
     if next(iter(columns), None) != "id_game" or types["id_game"] != pl.String or columns["id_game"].nullable:
         yield f"its schema {label} does not begin with id_game; let the first column be `id_game: str`, not nullable"
     if len(columns) == 1:
         yield f"its schema {label} tells nothing about a game; add a column for each result"
     for name, column in columns.items():
-        if name in _ADDED_BY_THE_LAKE:
-            yield f"its column {name!r} is one that the lake adds; leave it out"
-        if not _full(_COLUMN, name):
-            yield (
-                f"its column {name!r} breaks the convention of names; "
-                f"begin it with {', '.join(f'`{prefix}_`' for prefix in _TYPES)}, lower case"
-            )
-            continue
-        fits, meaning = _TYPES[name.partition("_")[0]]
-        if not fits(types[name]):
-            yield f"its column {name!r} has the type {types[name]}; give it {meaning}, or another prefix"
-        if not (column.description or "").strip():
-            yield f"its column {name!r} has no description; write pa.Field(description=…), units included"
+        yield from _problems_of_column(name, column, types[name])
+
+
+def _problems_of_column(name: str, column: pa.Column, kind: pl.DataType) -> Iterator[str]:
+    if name in _ADDED_BY_THE_LAKE:
+        yield f"its column {name!r} is one that the lake adds; leave it out"
+    if not _full(_COLUMN, name):
+        yield (
+            f"its column {name!r} breaks the convention of names; "
+            f"begin it with {', '.join(f'`{prefix}_`' for prefix in _TYPES)}, lower case"
+        )
+        return
+    fits, meaning = _TYPES[name.partition("_")[0]]
+    if not fits(kind):
+        yield f"its column {name!r} has the type {kind}; give it {meaning}, or another prefix"
+    if not (column.description or "").strip():
+        yield f"its column {name!r} has no description; write pa.Field(description=…), units included"
+    if not column.nullable and name != "id_game":
+        yield f"its column {name!r} is never null; write nullable=True: games of which it says nothing have rows"
 
 
 def _problems_of_reads(reads: tuple[str, ...]) -> Iterator[str]:
@@ -189,16 +248,16 @@ def _problems_of_reads(reads: tuple[str, ...]) -> Iterator[str]:
         yield "it reads a column twice; name each once in reads"
 
 
-def _problems_of_compute(
-    compute: Callable[[pl.DataFrame], pl.DataFrame],
-) -> Iterator[str]:
+def _problems_of_compute(compute: Callable[..., object], takes: tuple[str, ...]) -> Iterator[str]:
+    wanted = f"write `def compute({', '.join(takes)})`, see plugins/kinds.py"
     if not (callable(compute) and inspect.isfunction(inspect.unwrap(compute))):
-        yield f"its compute {compute!r} is not a function; write `def compute(games: pl.DataFrame) -> pl.DataFrame`"
+        yield f"its compute {compute!r} is not a function; {wanted}"
         return
     try:
-        inspect.signature(compute).bind(None)
+        inspect.signature(compute).bind(*takes)
     except TypeError:
-        yield "its compute cannot be called with one frame; write `def compute(games: pl.DataFrame) -> pl.DataFrame`"
+        number = "one argument" if len(takes) == 1 else f"{len(takes)} arguments"
+        yield f"its compute cannot be called with {number}; {wanted}"
 
 
 def _columns(schema: type[pa.DataFrameModel]) -> pl.Schema:
@@ -209,9 +268,11 @@ def _full(pattern: re.Pattern[str], text: object) -> bool:
     return isinstance(text, str) and pattern.fullmatch(text) is not None
 
 
-def _listed(columns: pl.Schema) -> str:
+def listed(columns: pl.Schema) -> str:
+    """Columns and types, as an error's sentence shows them."""
     return ", ".join(f"{name} {dtype}" for name, dtype in columns.items())
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def one_line(error: BaseException) -> str:
+    """Type and text of an error, in one line of bearable length."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import ModuleType
 
-from plugins.contract import Plugin, PluginError
+from plugins.contract import Plugin, PluginError, one_line
 
 PACKAGE = Path(__file__).parent
 CHESS = PACKAGE / "chess"
@@ -64,7 +64,7 @@ def _imported(file: Path, origin: str) -> ModuleType:
         raise PluginError(f"{origin}: {error}") from error
     except (Exception, SystemExit) as error:  # a stranger's file may raise anything, and even try to exit
         raise PluginError(
-            f"{origin}: it cannot be imported{_place(error, file)} ({_one_line(error)}); "
+            f"{origin}: it cannot be imported{_place(error, file)} ({one_line(error)}); "
             "mend it, or move it out of the folder"
         ) from error
 
@@ -87,7 +87,7 @@ def _executed(file: Path) -> ModuleType:
 def _plugin_of(module: ModuleType, origin: str) -> Plugin:
     if not hasattr(module, "plugin"):
         raise PluginError(
-            f"{origin}: it defines no `plugin`; add `plugin = Plugin(…)`, or begin the file's name with `_`"
+            f"{origin}: it defines no `plugin`; add `plugin = ColumnPlugin(…)`, or begin the file's name with `_`"
         )
     return _checked(module.plugin, origin)
 
@@ -105,14 +105,14 @@ def _announced(group: str) -> Iterator[tuple[str, Plugin]]:
             raise PluginError(f"{origin}: {error}") from error
         except (Exception, SystemExit) as error:  # as above: it may raise anything
             raise PluginError(
-                f"{origin}: it cannot be loaded ({_one_line(error)}); mend it, or uninstall that package"
+                f"{origin}: it cannot be loaded ({one_line(error)}); mend it, or uninstall that package"
             ) from error
         yield origin, _checked(found, origin)
 
 
 def _checked(found: object, origin: str) -> Plugin:
     if not isinstance(found, Plugin):
-        raise PluginError(f"{origin}: its `plugin` is a {type(found).__name__}; make it a plugins.Plugin")
+        raise PluginError(f"{origin}: its `plugin` is a {type(found).__name__}; make it a ColumnPlugin or a GamePlugin")
     return found
 
 
@@ -121,7 +121,3 @@ def _place(error: BaseException, file: Path) -> str:
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == file.name
     ]
     return f" at line {lines[-1]}" if lines else ""
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

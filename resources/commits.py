@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import polars as pl
 import pyarrow as pa
@@ -21,6 +22,15 @@ OVERWRITE = "knightshift.overwrite."
 _MONTH = f"partition.{PARTITION}"  # as delta-rs lists it
 
 Actions = list[AddAction | RemoveAction]
+
+
+@dataclass(frozen=True)
+class Put:
+    """What becomes of the rows of a month, or of all, and what the commit says of itself."""
+
+    month: str | None
+    texts: dict[str, str]
+    keeps_rows: bool = False
 
 
 class LostRace(Exception):
@@ -62,22 +72,21 @@ def append(target: DeltaTable, files: list[AddAction], cursors: list[Transaction
     _commit(target, [*files], CommitProperties(app_transactions=cursors))
 
 
-def replace(
-    path: str, before: DeltaTable, files: list[AddAction], month: str | None, texts: dict[str, str]
-) -> DeltaTable:
-    """Put files into the place of a month's, or of all, in one commit.
+def replace(path: str, before: DeltaTable, files: list[AddAction], put: Put) -> DeltaTable:
+    """Put files into the place of a month's, or of all, or beside them, in one commit.
 
     Replaced are those of `before`, the table as it was when the new ones began to be made: what was appended since
-    stays. Raises LostRace if somebody else replaced them meanwhile. Commits to other months do not disturb, unlike
-    with delta-rs's own overwrite.
+    stays. Raises LostRace if somebody else put other files there meanwhile. Commits to other months do not disturb,
+    unlike with delta-rs's own overwrite.
     """
-    keys = _keys(before, files, month)
+    keys = _keys(before, files, put.month)
+    removals = [] if put.keeps_rows else _removals(before, put.month)
     for attempt in attempts(CommitFailedError):
         with attempt:
             now = DeltaTable(path)
             if any(now.transaction_version(key) != before.transaction_version(key) for key in keys):
                 raise LostRace(f"somebody else has overwritten {path}")
-            _commit(now, [*files, *_removals(before, month)], _properties(texts, keys, now))
+            _commit(now, [*files, *removals], _properties(put.texts, keys, now))
     return now
 
 

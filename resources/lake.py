@@ -15,6 +15,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from resources.commits import (
     LostRace,
+    Put,
     append,
     attempts,
     delta_schema,
@@ -85,18 +86,31 @@ class Lake(dg.ConfigurableResource["Lake"]):
         see `note_of`. Raises LostRace if somebody else was faster every time.
         """
         texts = {f"{PREFIX}{key}": value for key, value in (note or {}).items()} | {NOTED_MONTH: month or ""}
+        return self._put(table, frames, schema, Put(month, texts))
+
+    def extend(self, table: str, frames: Frames, schema: pl.Schema, month: str) -> Written:
+        """Add the frames to a month of a table, in one atomic commit; its rows stay.
+
+        As with `overwrite`, they are made again if somebody else overwrote or extended that month meanwhile: what was
+        missing then is perhaps there now. No frames, no commit.
+        """
+        return self._put(table, frames, schema, Put(month, {NOTED_MONTH: month}, keeps_rows=True))
+
+    def _put(self, table: str, frames: Frames, schema: pl.Schema, put: Put) -> Written:
         path = self.path(table)
         for attempt in attempts(LostRace):
             with attempt:
-                before = self._opened(table, schema, keeps_rows=bool(month))
-                columns = None if month else other_columns(table, path, before, schema)
-                parts = Parts(path, schema, month)
+                before = self._opened(table, schema, keeps_rows=bool(put.month))
+                columns = None if put.month else other_columns(table, path, before, schema)
+                parts = Parts(path, schema, put.month)
                 files = parts.write(frames())
                 try:
                     if columns:
-                        target = replace_all(before, files, columns, texts)
+                        target = replace_all(before, files, columns, put.texts)
+                    elif put.keeps_rows and not files:
+                        target = before
                     else:
-                        target = replace(path, before, files, month, texts)
+                        target = replace(path, before, files, put)
                 except (LostRace, CommitFailedError):
                     parts.discard()
                     raise

@@ -69,6 +69,21 @@ class Settings(BaseSettings):
     profile_budget: int = Field(
         3_000, ge=0, le=120_000, description="Profiles that each run asks for at most, 300 a request; 0 for none"
     )
+    workers: int = Field(
+        0, ge=0, le=1_024, description="Processes that analytics of single games are spread over; 0 for one a core"
+    )
+    engine: str = Field(
+        "", description="Chess engine that speaks UCI, its path or name; without a value stockfish is looked for"
+    )
+    engine_nodes: int = Field(
+        50_000, ge=100, le=1_000_000_000, description="Nodes that the engine looks at in each position"
+    )
+    engine_games: int = Field(
+        1_000,
+        ge=0,
+        le=10_000_000,
+        description="Games that the engine evaluates in a run at most; 0 for none",
+    )
     data_age_days: int = Field(
         45, ge=1, le=36_600, description="A table whose newest game is older than this many days is reported"
     )

@@ -62,10 +62,13 @@ def run(
 ) -> None:
     """Make assets anew: one month, a range of months, or every month that has data."""
     months = _months(partition, first, last)
-    with _runner() as (runner, _):
+    with _runner() as (runner, settings):
+        from kshift_assets.chess.engine_assets import refuse_without_engine
         from kshift_assets.chess.tables import PLAYER_GAMES, TV_GAMES
+        from kshift_assets.definitions import engine_of
 
         keys = runner.select(selection)
+        refuse_without_engine(runner.graph, keys, engine_of(settings))
         # Without a month, what is new is fetched, over all months at once.
         at_once = {PLAYER_GAMES.key, TV_GAMES.key} if months is None else set()
         batches = runner.plan(keys, months, at_once)
@@ -300,7 +303,25 @@ def _shown(work: "Callable[[Listener], list[Outcome]]") -> "list[Outcome]":
             for line in _lines(batch, outcome):
                 progress.console.print(line, soft_wrap=True)
 
-        return work(listen)
+        with _told(lambda text: progress.update(task, description=text)):
+            return work(listen)
+
+
+@contextmanager
+def _told(tell: "Callable[[str], None]") -> Iterator[None]:
+    """Hand on what long work says of its progress."""
+    from kshift_assets.reporting import PROGRESS
+
+    handler = logging.Handler()
+    handler.emit = lambda record: tell(record.getMessage())  # type: ignore[method-assign]  # the whole of this one
+    level = PROGRESS.level
+    PROGRESS.setLevel(logging.INFO)
+    PROGRESS.addHandler(handler)
+    try:
+        yield
+    finally:
+        PROGRESS.removeHandler(handler)
+        PROGRESS.setLevel(level)
 
 
 def _lines(batch: "Batch", outcome: "Outcome") -> Iterator[str]:

@@ -8,10 +8,12 @@ import polars as pl
 from hypothesis import strategies as st
 
 from kshift_assets.chess.schemas import Games
+from kshift_assets.chess.seen_games import SOURCE
 from kshift_assets.tables import polars_schema
+from plugins import Plugin
 from tests.recordings import RECORDINGS
 
-COLUMNS = polars_schema(Games)
+COLUMNS = pl.Schema({**polars_schema(Games), SOURCE: pl.String})
 RECORDED = RECORDINGS / "lichess" / "api_games"
 
 
@@ -21,6 +23,13 @@ def frame(*games: Mapping[str, Any]) -> pl.DataFrame:
     unknown = {name for row in rows for name in row} - set(COLUMNS)
     assert not unknown, f"chess.games has no {unknown}"
     return pl.DataFrame(rows, schema=COLUMNS)
+
+
+def answers(plugin: Plugin, games: pl.DataFrame) -> pl.DataFrame:
+    """What a plugin says of games to all of which it applies."""
+    results = plugin.run(games)
+    assert results.select("val_not_applicable", "val_error").null_count().row(0) == (games.height, games.height)
+    return results.select(list(plugin.columns))
 
 
 def recorded_documents(key: str = "id", files: str = "*.ndjson") -> list[dict[str, Any]]:
@@ -34,6 +43,9 @@ def from_documents(documents: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     return frame(*(_row(document) for document in documents))
 
 
+_RESULTS = {"white": "1-0", "black": "0-1"}
+
+
 def _row(document: Mapping[str, Any]) -> dict[str, Any]:
     plies = len(document["moves"].split())
     clock, opening, analysis = document.get("clock", {}), document.get("opening", {}), document.get("analysis")
@@ -42,6 +54,7 @@ def _row(document: Mapping[str, Any]) -> dict[str, Any]:
         "n_plies": plies,
         "val_moves": document["moves"],
         "val_status": document["status"],
+        "val_result": _RESULTS.get(document.get("winner"), "1/2-1/2"),
         "val_variant": document["variant"],
         "val_initial_fen": document.get("initialFen"),
         "id_tournament": document.get("tournament"),
@@ -50,6 +63,7 @@ def _row(document: Mapping[str, Any]) -> dict[str, Any]:
         "arr_clock_cs": _aligned(document.get("clocks"), plies),
         "arr_eval_cp": _aligned(analysis and [ply.get("eval") for ply in analysis], plies),
         "arr_eval_mate": _aligned(analysis and [ply.get("mate") for ply in analysis], plies),
+        "arr_best": _aligned(analysis and [ply.get("best") for ply in analysis], plies),
         "val_eco": opening.get("eco"),
         "val_opening": opening.get("name"),
         "n_opening_ply": opening.get("ply"),
@@ -84,6 +98,9 @@ def _random_game(draw: st.DrawFn) -> dict[str, Any]:
         "arr_clock_cs": draw(per_ply(st.integers(0, 40_000))),
         "arr_eval_cp": draw(per_ply(st.integers(-3000, 3000))),
         "arr_eval_mate": draw(per_ply(_MATES)),
+        "arr_glyph": draw(per_ply(st.sampled_from(["?!", "?", "??"]))),
+        "arr_best": draw(per_ply(st.sampled_from(["e2e4", "a7a8q", "P@e4"]))),
+        "val_result": draw(st.sampled_from(["1-0", "0-1", "1/2-1/2", "*"])),
         "val_eco": draw(st.sampled_from([None, "B20"])),
         "val_opening": draw(st.sampled_from([None, "Sicilian Defense", "Ruy Lopez: Berlin Defense, l'Hermet"])),
         "n_opening_ply": draw(st.none() | st.integers(0, 20)),

@@ -86,8 +86,13 @@ def test_a_game_from_a_set_up_position_has_no_evaluation_before_its_first_move()
 
 
 def test_a_game_without_an_evaluated_move_has_no_swing() -> None:
-    for row in (swing([None, None]), swing([]), swing([], None, arr_eval_cp=None), swing([50], val_initial_fen="8 w ")):
+    for row in (swing([None, None]), swing([]), swing([50], val_initial_fen="8 w ")):
         assert {value for name, value in row.items() if name != "id_game"} == {None}
+
+
+def test_a_game_without_analysis_says_so() -> None:
+    row = swing([], None, arr_eval_cp=None, arr_eval_mate=None)
+    assert {value for name, value in row.items() if name != "id_game"} == {None, "no computer analysis"}
 
 
 @needs_recordings

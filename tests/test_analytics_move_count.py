@@ -8,13 +8,13 @@ import chess.variant
 import pytest
 
 from plugins.chess.move_count import plugin
-from tests.chess_games import frame, from_documents, recorded_documents
+from tests.chess_games import answers, frame, from_documents, recorded_documents
 from tests.recordings import needs_recordings
 
 
 def counts(moves: str, **columns: Any) -> dict[str, Any]:
     game = {"val_moves": moves, "n_plies": len(moves.split()), **columns}
-    (row,) = plugin.run(frame(game)).iter_rows(named=True)
+    (row,) = answers(plugin, frame(game)).iter_rows(named=True)
     return {name: value for name, value in row.items() if name != "id_game"}
 
 
@@ -66,7 +66,7 @@ def test_a_win_by_the_rule_of_a_variant_is_no_check_unless_it_is_the_third(varia
 def test_real_games_give_what_python_chess_counts(key: str, files: str) -> None:
     documents = recorded_documents(key, files)
     assert len(documents) > 50
-    results = plugin.run(from_documents(documents))
+    results = answers(plugin, from_documents(documents))
     assert [counted(document) for document in documents] == results.drop("id_game").rows()
 
 

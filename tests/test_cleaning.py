@@ -150,6 +150,11 @@ def test_an_analysis_is_aligned_to_plies_and_a_mating_move_has_none() -> None:
     assert game["arr_eval_cp"] == [-50, -52, None, None]
     assert game["arr_eval_mate"] == [None, None, -1, None]
     assert game["arr_glyph"] == ["?!", None, "??", None]
+    assert game["arr_best"] == ["e2e4", None, "b1c3", None]
+
+
+def test_a_game_in_which_no_better_move_is_named_has_no_list_of_them() -> None:
+    assert _game(document(analysis=[{"eval": 20}, {"eval": 15}]))["arr_best"] is None
 
 
 def test_a_mistake_has_one_question_mark() -> None:

@@ -64,6 +64,8 @@ def test_an_analysis_comes_whole_from_one_source() -> None:
     assert game["arr_glyph"] == [None, None, None]
     filled = _merged(_api(), _dump(**analysed))
     assert (filled["arr_eval_cp"], filled["arr_eval_mate"]) == ([10, None, 30], [None, 3, None])
+    best = [{"eval": 15}, {"eval": 9, "best": "e7e6"}]
+    assert _merged(_api(analysis=best), _dump(**analysed))["arr_best"] == [None, "e7e6", None]
 
 
 def test_a_finished_dump_game_beats_a_document_fetched_while_it_went_on() -> None:

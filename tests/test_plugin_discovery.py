@@ -20,21 +20,21 @@ SOUND = '''"""Half of the plies."""
 import pandera.polars as pa
 import polars as pl
 
-from plugins import Plugin
+from plugins import ColumnPlugin
 
 
 class Halves(pa.DataFrameModel):
     """One row a game."""
 
     id_game: str = pa.Field(description="Game id")
-    n_halves: float = pa.Field(description="Half of the plies")
+    n_halves: float = pa.Field(nullable=True, description="Half of the plies")
 
 
-def compute(games: pl.DataFrame) -> pl.DataFrame:
+def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     return games.select("id_game", n_halves=pl.col("n_plies") / 2)
 
 
-plugin = Plugin(
+plugin = ColumnPlugin(
     name="halves",
     version="1",
     description="Half of the plies.",
@@ -72,7 +72,8 @@ def test_the_analytics_of_the_project_are_found_by_name() -> None:
 def test_a_file_put_into_the_folder_is_found_without_another_edit(folder: Path) -> None:
     (folder / "halves.py").write_text(SOUND, encoding="utf-8")
     (plugin,) = discover(COLUMNS, folder=folder)
-    assert plugin.run(frame({"n_plies": 3}, {"n_plies": 0})).rows() == [("game0000", 1.5), ("game0001", 0.0)]
+    results = plugin.run(frame({"n_plies": 3}, {"n_plies": 0}))
+    assert results.select("id_game", "n_halves").rows() == [("game0000", 1.5), ("game0001", 0.0)]
     assert plugin.source_file == (folder / "halves.py").resolve()
     assert SOUND.splitlines()[plugin.source_line - 1].startswith("def compute")
 
@@ -103,10 +104,22 @@ def test_an_edited_file_is_read_anew(folder: Path) -> None:
     [
         ("import polars as pl", "import polarbears as pl", "it cannot be imported at line 4 (ModuleNotFoundError"),
         ("def compute(", "def compute[(", "it cannot be imported (SyntaxError"),
-        ("plugin = Plugin(", "raise SystemExit(3)\nplugin = Plugin(", "it cannot be imported at line 20 (SystemExit"),
-        ("plugin = Plugin(", "1 / 0\nplugin = Plugin(", "(ZeroDivisionError: division by zero); mend it, or move it"),
-        ("plugin = Plugin(", "analytic = Plugin(", "it defines no `plugin`; add `plugin = Plugin(…)`"),
-        ("plugin = Plugin(", "plugin = dict(", "its `plugin` is a dict; make it a plugins.Plugin"),
+        (
+            "plugin = ColumnPlugin(",
+            "raise SystemExit(3)\nplugin = ColumnPlugin(",
+            "it cannot be imported at line 20 (SystemExit",
+        ),
+        (
+            "plugin = ColumnPlugin(",
+            "1 / 0\nplugin = ColumnPlugin(",
+            "(ZeroDivisionError: division by zero); mend it, or move it",
+        ),
+        (
+            "plugin = ColumnPlugin(",
+            "analytic = ColumnPlugin(",
+            "it defines no `plugin`; add `plugin = ColumnPlugin(…)`",
+        ),
+        ("plugin = ColumnPlugin(", "plugin = dict(", "its `plugin` is a dict; make it a ColumnPlugin or a GamePlugin"),
         ('    name="halves",\n', "", "missing 1 required keyword-only argument: 'name'"),
         ('name="halves"', 'name=""', "plugin '': its name is not in snake_case; write"),
         ('name="halves"', 'name="Halves"', "plugin 'Halves': its name is not in snake_case; write"),
@@ -115,7 +128,11 @@ def test_an_edited_file_is_read_anew(folder: Path) -> None:
         ('version="1"', 'version=""', "plugin 'halves': its version '' is not a text with something in it; write one"),
         ("n_halves", "halves", "plugin 'halves': its column 'halves' breaks the convention of names; begin it with"),
         ("n_halves", "ind_halves", "plugin 'halves': its column 'ind_halves' has the type Float64; give it a boolean"),
-        ('(description="Half of the plies")', "()", "its column 'n_halves' has no description; write pa.Field("),
+        (
+            'nullable=True, description="Half of the plies"',
+            "",
+            "its column 'n_halves' has no description; write pa.",
+        ),
         ("schema=Halves", "schema=None", "its schema None is no model of pandera.polars; derive a class from"),
         ("schema=Halves", "schema=pa.DataFrameModel", "does not begin with id_game; let the first column be"),
         ('"n_plies")', '"n_ply")', "it reads the column 'n_ply', which the games do not have; choose from"),
@@ -175,7 +192,7 @@ def test_a_plugin_of_an_installed_package_is_found(
     ("entry", "source", "problem"),
     [
         ("halves = halving:nothing", SOUND, "it cannot be loaded (AttributeError: module 'halving' has no attribute"),
-        ("halves = halving:compute", SOUND, "its `plugin` is a function; make it a plugins.Plugin"),
+        ("halves = halving:compute", SOUND, "its `plugin` is a function; make it a ColumnPlugin or a GamePlugin"),
         ("halves = halving:plugin", SOUND.replace('version="1"', "version=1"), "plugin 'halves': its version 1 is"),
         ("halves = halving:plugin", "import nowhere_at_all", "it cannot be loaded (ModuleNotFoundError"),
     ],
@@ -205,7 +222,7 @@ def test_the_plugin_in_the_readme_works_as_it_stands(folder: Path) -> None:
     )
     results = plugin.run(games)
     plugin.schema.validate(results, lazy=True)
-    assert results.rows() == [("game0000", 90), ("game0001", None)]
+    assert results.select("id_game", "n_duration_s").rows() == [("game0000", 90), ("game0001", None)]
 
 
 def test_plugins_know_nothing_of_dagster_nor_of_the_graph() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from kshift_assets.chess.analytics import stored_model
 from kshift_assets.tables import polars_schema
-from plugins import Plugin, PluginError
+from plugins import ColumnPlugin, Need, Plugin, PluginError, sql
 from plugins.contract import SQL_WORDS
 
 
@@ -23,7 +23,7 @@ class Lengths(pa.DataFrameModel):
     n_letters: pl.UInt32 = pa.Field(description="Letters of the moves", nullable=True)
 
 
-def lengths(games: pl.DataFrame) -> pl.DataFrame:
+def lengths(games: pl.LazyFrame) -> pl.LazyFrame:
     return games.select("id_game", n_letters=pl.col("val_moves").str.len_chars())
 
 
@@ -36,7 +36,7 @@ def sound(**changes: Any) -> Plugin:
         "reads": ("id_game", "val_moves"),
         "compute": lengths,
     }
-    return Plugin(**(parts | changes))
+    return ColumnPlugin(**(parts | changes))
 
 
 def model(**columns: tuple[Any, Any]) -> type[pa.DataFrameModel]:
@@ -60,14 +60,20 @@ def test_a_plugin_tells_its_columns_and_where_its_function_stands() -> None:
 
 
 def test_a_plugin_gives_one_row_a_game_in_their_order() -> None:
-    assert sound().run(GAMES).rows() == [("aaaaaaaa", 5), ("bbbbbbbb", None), ("cccccccc", 0)]
+    results = sound().run(GAMES)
+    assert results.columns == ["id_game", "n_letters", "val_not_applicable", "val_error"]
+    assert results.rows() == [
+        ("aaaaaaaa", 5, None, None),
+        ("bbbbbbbb", None, None, None),
+        ("cccccccc", 0, None, None),
+    ]
 
 
 def test_a_plugin_sees_only_the_columns_that_it_reads() -> None:
     seen: list[str] = []
 
-    def looks(games: pl.DataFrame) -> pl.DataFrame:
-        seen.extend(games.columns)
+    def looks(games: pl.LazyFrame) -> pl.LazyFrame:
+        seen.extend(games.collect_schema().names())
         return lengths(games)
 
     sound(compute=looks).run(GAMES)
@@ -81,13 +87,67 @@ def test_a_plugin_sees_only_the_columns_that_it_reads() -> None:
         (lambda games: lengths(games).reverse(), "in the order of the games"),
         (lambda games: lengths(games).drop("n_letters"), "make them agree"),
         (lambda games: lengths(games).cast({"n_letters": pl.Int64}), "n_letters Int64 where its schema has"),
-        (lambda games: lengths(games).lazy(), "gave a LazyFrame; return a polars DataFrame"),
+        (lambda games: lengths(games).collect(), "gave a DataFrame; return a polars LazyFrame"),
     ],
-    ids=["drops a game", "reorders", "misses a column", "other type", "lazy"],
+    ids=["drops a game", "reorders", "misses a column", "other type", "eager"],
 )
 def test_results_that_break_the_contract_are_refused(compute: Any, remedy: str) -> None:  # lambdas
     with pytest.raises(PluginError, match=re.escape(remedy)):
         sound(compute=compute).run(GAMES)
+
+
+LONG = Need("moves", "hardly any moves", ("n_plies",), pl.col("n_plies") > 1)
+
+
+def test_games_that_lack_what_it_needs_have_a_row_with_the_reason_and_are_not_computed() -> None:
+    seen: list[str] = []
+
+    def looks(games: pl.LazyFrame) -> pl.LazyFrame:
+        seen.extend(games.collect().get_column("id_game"))
+        return lengths(games)
+
+    assert sound(compute=looks, needs=(LONG,)).run(GAMES).rows() == [
+        ("aaaaaaaa", 5, None, None),
+        ("bbbbbbbb", None, "hardly any moves", None),
+        ("cccccccc", None, "hardly any moves", None),
+    ]
+    assert seen == ["aaaaaaaa"]
+
+
+def test_what_a_need_looks_at_must_be_there_too() -> None:
+    assert sound(needs=(LONG,)).looks_at == ("id_game", "val_moves", "n_plies")
+    with pytest.raises(PluginError, match="reads the column 'n_plies'"):
+        sound(needs=(LONG,)).check_reads({"id_game", "val_moves"})
+
+
+def halves(games: pl.LazyFrame) -> pl.LazyFrame:
+    letters = games.collect().get_column("val_moves")
+    if letters.null_count():
+        raise ArithmeticError("half of nothing")
+    return lengths(games)
+
+
+def test_one_failing_game_does_not_stop_the_others() -> None:
+    assert sound(compute=halves).run(GAMES).rows() == [
+        ("aaaaaaaa", 5, None, None),
+        ("bbbbbbbb", None, None, "ArithmeticError: half of nothing"),
+        ("cccccccc", 0, None, None),
+    ]
+
+
+def test_a_plugin_that_fails_for_game_after_game_is_broken_itself() -> None:
+    games = pl.DataFrame({"id_game": [f"{number:08}" for number in range(200)], "val_moves": [None] * 200})
+    with pytest.raises(PluginError, match="failed for more than 100 games of a batch, the last was 00000100"):
+        sound(compute=halves).run(games)
+
+
+def test_sql_over_the_lazy_table() -> None:
+    def compute(games: pl.LazyFrame) -> pl.LazyFrame:
+        return sql(
+            "SELECT id_game, CAST(length(val_moves) AS UINTEGER) AS n_letters FROM games ORDER BY id_game", games
+        )
+
+    assert sound(compute=compute).run(GAMES).get_column("n_letters").to_list() == [5, None, 0]
 
 
 @pytest.mark.parametrize(
@@ -127,13 +187,18 @@ def test_results_that_break_the_contract_are_refused(compute: Any, remedy: str) 
         ),
         ({"schema": model(id_game=ID, val_x=(list[int], pa.Field(description="x")))}, "'val_x' has the type List"),
         ({"schema": model(id_game=ID, dt_month=(str, pa.Field(description="x")))}, "'dt_month' is one that the lake"),
+        (
+            {"schema": model(id_game=ID, n_x=(int, pa.Field(description="x")))},
+            "'n_x' is never null; write nullable=True",
+        ),
+        ({"needs": ("clocks",)}, "not a tuple of plugins.Need"),
         ({"reads": ["id_game"]}, "not a tuple of column names"),
         ({"reads": "id_game"}, "not a tuple of column names"),
         ({"reads": ("val_moves",)}, "add 'id_game' to reads"),
         ({"reads": ("id_game", "val_moves", "val_moves")}, "name each once"),
         ({"compute": None}, "not a function"),
         ({"compute": print}, "not a function"),
-        ({"compute": lambda: None}, "cannot be called with one frame"),
+        ({"compute": lambda: None}, "cannot be called with one argument"),
         ({"owner": "the coaches"}, "neither 'team:<name>' nor an e-mail"),
         ({"tags": {"for whom": "coaches"}}, "is not plain"),
         ({"tags": {"level": 1}}, "is not plain"),
@@ -151,12 +216,12 @@ def test_a_broken_plugin_is_refused_with_its_remedy(changes: dict[str, Any], rem
 @pytest.mark.parametrize(
     "column",
     [
-        {"n_x": (float, pa.Field(description="x"))},
-        {"ind_x": (bool, pa.Field(description="x"))},
-        {"arr_x": (list[int], pa.Field(description="x"))},
-        {"dt_x": (pl.Date, pa.Field(description="x"))},
-        {"tm_x": (pl.Datetime("us", "UTC"), pa.Field(description="x"))},
-        {"val_x": (bool, pa.Field(description="x"))},
+        {"n_x": (float, pa.Field(description="x", nullable=True))},
+        {"ind_x": (bool, pa.Field(description="x", nullable=True))},
+        {"arr_x": (list[int], pa.Field(description="x", nullable=True))},
+        {"dt_x": (pl.Date, pa.Field(description="x", nullable=True))},
+        {"tm_x": (pl.Datetime("us", "UTC"), pa.Field(description="x", nullable=True))},
+        {"val_x": (bool, pa.Field(description="x", nullable=True))},
         {"id_user_white": (str, pa.Field(description="x", nullable=True))},
     ],
     ids=", ".join,

@@ -7,9 +7,10 @@ import dagster as dg
 import pandera.polars as pa
 import polars as pl
 
-from kshift_assets.audit import Audit
+from kshift_assets.audit import SHOWN_CASES, Audit
 from kshift_assets.automation import ON_CHANGE
 from kshift_assets.chess.schemas import MONTH, Utc
+from kshift_assets.chess.seen_games import BATCH, SeenGames
 from kshift_assets.chess.tables import GAMES
 from kshift_assets.partitions import MONTHS
 from kshift_assets.reporting import (
@@ -25,22 +26,31 @@ from kshift_assets.reporting import (
     schema_check,
     table_metadata,
 )
-from kshift_assets.tables import Model, polars_schema
-from plugins import Plugin, PluginError
+from kshift_assets.tables import Model, polars_schema, split
+from plugins import Plugin, PluginError, Spread
 from resources.lake import Lake
+from resources.workers import Workers
 
-BATCH = 50_000
+# Where a larger share of the games fails it is the plugin that is broken; a month of few games tells nothing.
+FAILED_FAILURE, FEW_GAMES = 0.5, 20
 
 
 def stored_model(plugin: Plugin) -> Model:
-    """The plugin's schema with what the lake adds: the version that computed a row, and of which state of the game."""
+    """The plugin's schema with what the lake adds: why a game has no result, and from which version and state it is."""
     additions = {
+        "val_not_applicable": pa.Field(
+            nullable=True, description="Why the analytic says nothing of the game; null where it does"
+        ),
+        "val_error": pa.Field(nullable=True, description="What went wrong with the game; null where nothing did"),
         "val_plugin_version": pa.Field(eq=plugin.version, description="Version of the plugin that computed the row"),
-        "tm_game_ingested": pa.Field(description="chess.games.tm_ingested of the game that it was computed from"),
+        "tm_game_ingested": pa.Field(
+            description="When the state of the game that it was computed from was fetched, or evaluated"
+        ),
         "dt_month": pa.Field(str_matches=MONTH, description="Partition: UTC month of the game"),
     }
+    annotations = {"val_not_applicable": str, "val_error": str, "val_plugin_version": str}
     namespace = additions | {
-        "__annotations__": {"val_plugin_version": str, "tm_game_ingested": Utc, "dt_month": str},
+        "__annotations__": annotations | {"tm_game_ingested": Utc, "dt_month": str},
         "__doc__": plugin.description,
         "__module__": __name__,
     }
@@ -62,40 +72,103 @@ class Missing:
 
 
 def find_missing(plugin: Plugin, games: pl.DataFrame, stored: pl.DataFrame) -> Missing:
-    """Compare games (id_game, tm_ingested) with stored rows (id_game, tm_game_ingested, val_plugin_version).
+    """Compare games (id_game, tm_game_ingested) with stored rows (the same, and val_plugin_version).
 
     A row is right if it is of this version and computed from the present state of a game that is still there.
     """
-    present = games.rename({"tm_ingested": "tm_game_ingested"})
     current = stored.filter(pl.col("val_plugin_version") == plugin.version)
-    valid = current.join(present, on=["id_game", "tm_game_ingested"], how="semi").select("id_game")
+    valid = current.join(games, on=["id_game", "tm_game_ingested"], how="semi").select("id_game")
     return Missing(games.join(valid, on="id_game", how="anti"), valid, stored.height - valid.height)
 
 
-def compute_month(plugin: Plugin, table: Table, lake: Lake, month: str, missing: Missing) -> Iterator[pl.DataFrame]:
-    """The month's rows: first the stored ones that are still right, then the computed ones, in batches."""
-    schema = polars_schema(table.model)
-    if missing.valid.height:
-        for batch in lake.batches(table.full_name, schema, month, rows=BATCH):
-            yield batch.join(missing.valid, on="id_game", how="semi", maintain_order="left")
-    if not missing.games.height:
-        return
-    columns = list(dict.fromkeys(["id_game", "tm_ingested", *plugin.reads]))
-    for batch in lake.batches(GAMES.full_name, polars_schema(GAMES.model), month, columns, BATCH):
-        wanted = batch.join(missing.games.select("id_game"), on="id_game", how="semi", maintain_order="left")
-        if wanted.height:
-            yield compute_rows(plugin, wanted, month).select(schema.names())
+class Month:
+    """A month of an analytic: what it lacks, and how that is computed and written."""
+
+    def __init__(self, plugin: Plugin, lake: Lake, month: str, spread: Spread) -> None:
+        self._plugin, self._lake, self._month, self._spread = plugin, lake, month, spread
+        self._table = analytic_table(plugin)
+        self._schema = polars_schema(self._table.model)
+        self._games = SeenGames(lake, month, plugin.looks_at)
+
+    def rows(self) -> pl.LazyFrame:
+        """What is stored."""
+        return self._lake.scan(self._table.full_name, self._schema, self._month)
+
+    def games(self) -> pl.DataFrame:
+        """The games that have a row, or must get one."""
+        return self._games.states()
+
+    def write(self) -> Missing:
+        """Compute what is missing and commit it, in one piece; returns what it was. AuditFailed if a rule is broken.
+
+        The new rows come beside the stored ones where these are all right, else the whole month is written anew.
+        """
+        name, audit = self._table.full_name, Audit(self._table.model, unique="id_game")
+        version = self._lake.version(name)
+        missing = self._missing()
+        if missing.n_dropped:
+            self._lake.overwrite(name, lambda: audit.watch(self._all(missing)), self._schema, self._month)
+        elif missing.games.height:
+
+            def frames() -> Iterator[pl.DataFrame]:
+                # The commit has begun: whoever added rows before it may have added these.
+                is_current = self._lake.version(name) == version
+                return audit.watch(self._computed(missing if is_current else self._missing()))
+
+            self._lake.extend(name, frames, self._schema, self._month)
+        return missing
+
+    def _missing(self) -> Missing:
+        stored = self.rows().select("id_game", "tm_game_ingested", "val_plugin_version").collect()
+        return find_missing(self._plugin, self.games(), stored)
+
+    def _all(self, missing: Missing) -> Iterator[pl.DataFrame]:
+        if missing.valid.height:
+            for batch in self._lake.batches(self._table.full_name, self._schema, self._month, rows=BATCH):
+                yield batch.join(missing.valid, on="id_game", how="semi", maintain_order="left")
+        yield from self._computed(missing)
+
+    def _computed(self, missing: Missing) -> Iterator[pl.DataFrame]:
+        if missing.games.is_empty():
+            return
+        n_games = n_failed = 0
+        for games in self._games.batches(missing.games):
+            rows = compute_rows(self._plugin, games, self._spread).with_columns(dt_month=pl.lit(self._month))
+            n_games += rows.get_column("val_not_applicable").null_count()
+            n_failed += rows.height - rows.get_column("val_error").null_count()
+            yield rows.join(missing.games, on="id_game", how="left", maintain_order="left")
+        if not (finding := mostly_computed(n_failed, n_games)).passed:
+            raise AuditFailed(finding)
 
 
-def compute_rows(plugin: Plugin, games: pl.DataFrame, month: str) -> pl.DataFrame:
-    """Run the plugin on a batch of games and add the columns of the lake; AuditFailed if it breaks its contract."""
+def compute_rows(plugin: Plugin, games: pl.DataFrame, spread: Spread = map) -> pl.DataFrame:
+    """What the plugin says of a batch of games; AuditFailed if it breaks its contract.
+
+    A game whose values break a rule of the plugin's schema counts as failed, with that rule as its error.
+    """
     try:
-        computed = plugin.run(games)
+        computed = plugin.run(games, spread)
     except PluginError as error:
-        raise AuditFailed(Finding("schema", passed=False, text=str(error))) from error
-    return computed.with_columns(
-        val_plugin_version=pl.lit(plugin.version), tm_game_ingested=games["tm_ingested"], dt_month=pl.lit(month)
-    )
+        raise AuditFailed(Finding("mostly_computed", passed=False, text=str(error))) from error
+    _, broken = split(plugin.schema, computed.select(*plugin.columns, "val_not_applicable", "val_error"))
+    if broken.height:
+        reasons = broken.select("id_game", "val_reasons")
+        is_good = pl.col("val_reasons").is_null()
+        computed = computed.join(reasons, on="id_game", how="left", maintain_order="left").select(
+            "id_game",
+            *(pl.when(is_good).then(name) for name in computed.columns if name not in {"id_game", "val_error"}),
+            pl.coalesce("val_reasons", "val_error").alias("val_error"),
+        )
+    return computed.with_columns(val_plugin_version=pl.lit(plugin.version))
+
+
+def outcomes(rows: pl.DataFrame) -> dict[str, int]:
+    """Rows (val_not_applicable, val_error) counted by what became of their games."""
+    reasons = rows.get_column("val_not_applicable").drop_nulls().value_counts(sort=True)
+    n_failed = rows.height - rows.get_column("val_error").null_count()
+    n_applicable = rows.get_column("val_not_applicable").null_count()
+    counts = {"applicable": n_applicable, "failed": n_failed}
+    return counts | {f"not applicable: {reason}": count for reason, count in reasons.iter_rows()}
 
 
 def analytic_asset(plugin: Plugin) -> dg.AssetsDefinition:
@@ -120,37 +193,62 @@ def analytic_asset(plugin: Plugin) -> dg.AssetsDefinition:
             check(
                 table, "every_row_has_its_game", "Every row belongs to a game of chess.games, and every game has a row."
             ),
+            check(
+                table,
+                "mostly_computed",
+                f"At most {FAILED_FAILURE:.0%} of the games fail, else nothing is written.",
+            ),
+            check(table, "no_failures", "No game failed; those that did are in analytics.failures.", blocking=False),
         ],
         automation_condition=ON_CHANGE,
     )
-    def build_analytic(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[Report]:
-        month, schema = context.partition_key, polars_schema(table.model)
-        games = lake.scan(GAMES.full_name, polars_schema(GAMES.model), month).select("id_game", "tm_ingested").collect()
-        stored = lake.scan(table.full_name, schema, month)
-        missing = find_missing(
-            plugin, games, stored.select("id_game", "tm_game_ingested", "val_plugin_version").collect()
-        )
-        audit = Audit(table.model, unique="id_game")
+    def build_analytic(context: dg.AssetExecutionContext, lake: Lake, workers: Workers) -> Iterator[Report]:
+        month = Month(plugin, lake, context.partition_key, workers.map)
         try:
-            if missing.games.height or missing.n_dropped:
-                lake.overwrite(
-                    table.full_name,
-                    lambda: audit.watch(compute_month(plugin, table, lake, month, missing)),
-                    schema,
-                    month,
-                )
-            else:
-                for _ in audit.watch(lake.batches(table.full_name, schema, month)):
-                    pass
+            missing = month.write()
         except AuditFailed as failed:
             yield from refuse(table.key, failed.finding)
             return
-        found = lake.scan(table.full_name, schema, month).select("id_game").collect()
-        finding = every_row_has_its_game(found, games)
-        counts = {"computed": missing.games.height, "kept": missing.valid.height, "dropped": missing.n_dropped}
-        yield from report(context, table.key, found.height, [*audit.findings(), finding], counts)
+        rows = month.rows().select("id_game", "val_not_applicable", "val_error").collect()
+        counts = outcomes(rows)
+        findings = [
+            Finding("schema", passed=True, metadata={"rows": rows.height}),
+            unique_id_game(rows),
+            every_row_has_its_game(rows, month.games()),
+            mostly_computed(counts["failed"], counts["applicable"]),
+            no_failures(rows),
+        ]
+        work = {"computed": missing.games.height, "kept": missing.valid.height, "dropped": missing.n_dropped}
+        yield from report(context, table.key, rows.height, findings, work | counts)
 
     return build_analytic
+
+
+def unique_id_game(rows: pl.DataFrame) -> Finding:
+    """Whether each game has one row."""
+    repeated = rows.height - rows.get_column("id_game").n_unique()
+    text = f"{repeated} rows repeat an id_game" if repeated else ""
+    return Finding("unique_id_game", passed=not repeated, metadata={"repeated": repeated}, text=text)
+
+
+def mostly_computed(n_failed: int, n_games: int) -> Finding:
+    """Whether the plugin works at all; a handful of games tells nothing."""
+    passed = n_failed <= FAILED_FAILURE * n_games or n_games < FEW_GAMES
+    text = "" if passed else f"{n_failed} of {n_games} games failed: the plugin itself is broken"
+    return Finding("mostly_computed", passed=passed, metadata={"failed": n_failed, "games": n_games}, text=text)
+
+
+def no_failures(rows: pl.DataFrame) -> Finding:
+    """How many games failed, with the first errors; a warning, never a failure."""
+    failed = rows.filter(pl.col("val_error").is_not_null()).sort("id_game")
+    cases = "\n".join(f"| {game} | {error} |" for game, _, error in failed.head(SHOWN_CASES).iter_rows())
+    return Finding(
+        "no_failures",
+        passed=failed.is_empty(),
+        metadata={"failed": failed.height, "cases": dg.MetadataValue.md(f"| game | error |\n|---|---|\n{cases}")},
+        text=f"{failed.height} games failed, first {failed.item(0, 0)}: {failed.item(0, 2)}" if failed.height else "",
+        severity=dg.AssetCheckSeverity.WARN,
+    )
 
 
 def every_row_has_its_game(rows: pl.DataFrame, games: pl.DataFrame) -> Finding:

@@ -43,7 +43,7 @@ SMALL_MONTH = 20
             owners=[OWNER],
             tags={"layer": "cleaned", "domain": "chess"},
             metadata=table_metadata(table, clean_month),
-            code_version="1",
+            code_version="2",
             automation_condition=ON_CHANGE,
         )
         for table in (GAMES, REJECTED_GAMES)

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from kshift_assets.chess.evaluation import GLYPHS
+from kshift_assets.chess.evaluation import JUDGMENTS
 from kshift_assets.chess.schemas import Games
 from kshift_assets.tables import polars_schema
 
@@ -197,15 +197,17 @@ def _clocks(fields: _Fields, document: dict[str, Any], n_plies: int) -> list[int
 
 
 def _analysis(fields: _Fields, document: dict[str, Any], n_plies: int) -> dict[str, object]:
-    """Read evaluations and judgments by ply; a mating move has no entry."""
+    """Read evaluations, judgments and better moves by ply; a mating move has no entry."""
     entries = fields.entries(document, "analysis", dict, n_plies)
     if not entries:
         return {}
     missing = [None] * (n_plies - len(entries))
+    best = [fields.text(entry, "best", "analysis.") for entry in entries]
     return {
         "arr_eval_cp": [fields.whole(entry, "eval", _LAST_CP, "analysis.") for entry in entries] + missing,
         "arr_eval_mate": [fields.whole(entry, "mate", at="analysis.") for entry in entries] + missing,
         "arr_glyph": [_glyph(fields, entry) for entry in entries] + missing,
+        "arr_best": best + missing if any(best) else None,
     }
 
 
@@ -213,7 +215,7 @@ def _glyph(fields: _Fields, entry: dict[str, Any]) -> str | None:
     if "judgment" not in entry:
         return None
     name = fields.text(fields.record(entry, "judgment", "analysis."), "name", "analysis.judgment.")
-    if name not in GLYPHS:
-        fields.odd("analysis.judgment.name", f"none of {', '.join(GLYPHS)}", name)
+    if name not in JUDGMENTS:
+        fields.odd("analysis.judgment.name", f"none of {', '.join(JUDGMENTS)}", name)
         return None
-    return GLYPHS[name]
+    return JUDGMENTS[name]

@@ -36,6 +36,7 @@ def read_dump_games(rows: pl.DataFrame) -> pl.DataFrame:
         arr_eval_cp=_if_analysed("arr_eval_cp", pl.Int32()),
         arr_eval_mate=_if_analysed("arr_eval_mate", pl.Int16()),
         arr_glyph=pl.coalesce(_list("arr_glyph"), _if_analysed("arr_glyph", pl.String())),
+        arr_best=pl.lit(None, pl.List(pl.String)),
         val_initial_fen=pl.col("val_fen"),
         id_tournament=pl.col("val_event").str.extract(r"lichess\.org/tournament/(\w+)"),
         id_swiss=pl.col("val_event").str.extract(r"lichess\.org/swiss/(\w+)"),

@@ -1,46 +1,12 @@
-"""The site's judgment of moves: which of inaccuracy, mistake and blunder an evaluation's fall means. Nothing else."""
+"""Judgments of moves as a source writes them → as the site gives them. The definitions are the plugins'."""
 
 import polars as pl
 
-START_CP = 15
-"""The position before the first move, centipawns for White (scalachess core/eval.scala)."""
-INACCURACY, MISTAKE, BLUNDER = "?!", "?", "??"
-GLYPHS = {"Inaccuracy": INACCURACY, "Mistake": MISTAKE, "Blunder": BLUNDER}
+from plugins.chess_rules.arrays import Array, flat, values_of
+from plugins.chess_rules.evaluation import GLYPHS, judge, read_evaluations
+
+JUDGMENTS = {"Inaccuracy": "?!", "Mistake": "?", "Blunder": "??"}
 """Name of a judgment in the API → its glyph in PGN."""
-FALLS = (0.1, 0.2, 0.3)
-"""From such a fall of the winning chances on, a move is an inaccuracy, a mistake, a blunder."""
-NEARLY_DECIDED_CP, DECIDED_CP = 700, 999
-"""Beyond these, to lose one's mate or to run into one is a mistake only, an inaccuracy only."""
-
-
-def winning_chances(cp: pl.Expr) -> pl.Expr:
-    """From -1 (lost) to 1 (won) for the side whose centipawns they are, not clipped. Source: scalachess eval.scala."""
-    return 2 / (1 + (-0.00368208 * cp).exp()) - 1
-
-
-def judgment(cp_before: pl.Expr, mate_before: pl.Expr, cp: pl.Expr, mate: pl.Expr) -> pl.Expr:
-    """Glyph that the site gives to a move, null for none. Source: lila tree/Advice.scala.
-
-    All four from the mover's view: centipawns and moves to mate, before and after the move; mate 0 afterwards says
-    that the move mates. Whether the engine would have played the same move, which the site asks first, is for the
-    caller: only moves that carry a judgment already are worth asking about.
-    """
-    fall = winning_chances(cp_before) - winning_chances(cp)
-    mated_now, mating_before = mate < 0, mate_before > 0
-    sure = pl.lit(value=True)
-    return (
-        pl.when(cp_before.is_not_null() & cp.is_not_null())
-        .then(_glyph(*(fall >= least for least in FALLS)))
-        .when(cp_before.is_not_null() & mated_now)
-        .then(_glyph(sure, cp_before >= -DECIDED_CP, cp_before >= -NEARLY_DECIDED_CP))
-        .when(mating_before & (cp.is_not_null() | mated_now))
-        .then(_glyph(sure, mated_now | (cp <= DECIDED_CP), mated_now | (cp <= NEARLY_DECIDED_CP)))
-    )
-
-
-def _glyph(inaccuracy: pl.Expr, mistake: pl.Expr, blunder: pl.Expr) -> pl.Expr:
-    glyphs = pl.when(blunder).then(pl.lit(BLUNDER)).when(mistake).then(pl.lit(MISTAKE))
-    return glyphs.when(inaccuracy).then(pl.lit(INACCURACY))
 
 
 def site_glyphs(games: pl.DataFrame) -> pl.Series:
@@ -60,25 +26,20 @@ def site_glyphs(games: pl.DataFrame) -> pl.Series:
     numbered = games.select(
         *(pl.coalesce(name, pl.lit(None).repeat_by(n_plies)) for name in lists), "val_initial_fen"
     ).with_row_index("n_row")
-    judged = (
-        numbered.lazy()
-        .filter(marked & aligned)
-        .with_columns(n_ply=pl.int_ranges(n_plies))
-        .explode(*lists, "n_ply")
-        .select("n_row", arr_glyph=_of_ply())
+    judged = numbered.filter(marked & aligned)
+    severities = judge(read_evaluations(judged), _severities(flat(judged.get_column("arr_glyph"))))
+    glyphs = (
+        judged.select("n_row", "arr_glyph")
+        .explode("arr_glyph")
+        .with_columns(arr_glyph=pl.Series(severities).replace_strict(_GLYPHS, default=None, return_dtype=pl.String))
         .group_by("n_row", maintain_order=True)
         .agg("arr_glyph")
     )
-    return numbered.lazy().select("n_row", "arr_glyph").update(judged, on="n_row").collect().get_column("arr_glyph")
+    return numbered.select("n_row", "arr_glyph").update(glyphs, on="n_row").get_column("arr_glyph")
 
 
-def _of_ply() -> pl.Expr:
-    first = pl.col("n_ply") == 0
-    black_starts = pl.col("val_initial_fen").str.contains(" b ", literal=True).fill_null(value=False)
-    side = pl.when((pl.col("n_ply") % 2 == 0) != black_starts).then(1).otherwise(-1)
-    cp, mate, glyph = pl.col("arr_eval_cp").cast(pl.Int64), pl.col("arr_eval_mate").cast(pl.Int64), pl.col("arr_glyph")
-    cp_before = pl.when(first).then(START_CP).otherwise(cp.shift(1))
-    mate_before = pl.when(first).then(None).otherwise(mate.shift(1))
-    known = (cp.is_not_null() | mate.is_not_null()) & (cp_before.is_not_null() | mate_before.is_not_null())
-    judged = pl.when(known).then(judgment(side * cp_before, side * mate_before, side * cp, side * mate))
-    return pl.when(glyph.is_in(list(GLYPHS.values()))).then(judged.otherwise(glyph))
+_GLYPHS = {severity: glyph for glyph, severity in GLYPHS.items()}
+
+
+def _severities(glyphs: pl.Series) -> Array:
+    return values_of(glyphs.replace_strict(GLYPHS, default=0, return_dtype=pl.Int8).fill_null(0))

@@ -50,7 +50,7 @@ class GameRules(pa.DataFrameModel):
     @pa.dataframe_check(name="lists have one element a ply")
     @classmethod
     def _lists_fit_plies(cls, data: PolarsData) -> pl.LazyFrame:
-        lists = ("arr_clock_cs", "arr_eval_cp", "arr_eval_mate", "arr_glyph")
+        lists = ("arr_clock_cs", "arr_eval_cp", "arr_eval_mate", "arr_glyph", "arr_best")
         return _all(data, *(pl.col(name).list.len() == pl.col("n_plies") for name in lists))
 
     @pa.dataframe_check(name="centipawns and mates are both there or both missing")

@@ -9,7 +9,7 @@ RICHNESS = {"player": 0, "tv": 1, "dump": 2}
 """Source → rank. An API document knows milliseconds, statuses and centiseconds; a dump has whole seconds."""
 
 _COLUMNS = list(polars_schema(Games))
-_ANALYSIS = ("arr_eval_cp", "arr_eval_mate", "arr_glyph")
+_ANALYSIS = ("arr_eval_cp", "arr_eval_mate", "arr_glyph", "arr_best")
 _PERSON = ("val_name", "val_title", "n_rating", "n_rating_diff")
 _OUTCOME = ("val_result", "val_termination", "n_plies", "val_moves")
 _OF_THESE_MOVES = ("tm_last_move", "val_eco", "val_opening", "n_opening_ply", "arr_clock_cs")
@@ -75,6 +75,7 @@ def _one_each(rows: pl.DataFrame) -> pl.DataFrame:
             arr_eval_cp=analysis.field("arr_eval_cp"),
             arr_eval_mate=analysis.field("arr_eval_mate"),
             arr_glyph=pl.coalesce(analysis.field("arr_glyph"), "glyphs"),
+            arr_best=analysis.field("arr_best"),
         )
         .select(_COLUMNS)
     )

@@ -10,8 +10,8 @@ from typing import TypeVar
 import polars as pl
 
 from kshift_assets.chess.game_store import store_fetches
+from kshift_assets.chess.marts import player_summary
 from kshift_assets.chess.profile_store import PROFILE, RATING_HISTORY, ProfileStore
-from kshift_assets.chess.tables import PLAYER_SUMMARY
 from kshift_assets.tables import polars_schema
 from resources.contracts import ContractBroken
 from resources.exchange import Fetch
@@ -45,7 +45,8 @@ class PeopleHarvest:
 
 def players_to_ask(lake: Lake, followed: Sequence[str]) -> list[str]:
     """The followed players, then all others of marts.player_summary, those with most games first."""
-    summary = lake.scan(PLAYER_SUMMARY.full_name, polars_schema(PLAYER_SUMMARY.model))
+    table = player_summary.mart.table
+    summary = lake.scan(table.full_name, polars_schema(table.model))
     others = (
         summary.group_by("id_user").agg(pl.col("n_games").sum()).sort("n_games", "id_user", descending=[True, False])
     )

@@ -5,7 +5,6 @@ from typing import Annotated, cast
 
 import pandera.polars as pa
 import polars as pl
-from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.game_rules import GameRules
 from kshift_assets.chess.perfs import PERFS, RUNS
@@ -303,6 +302,11 @@ class Games(GameRules):
         nullable=True,
         description="Judgment of each ply as on the site: `?!` inaccuracy, `?` mistake, `??` blunder",
     )
+    arr_best: Strings = pa.Field(
+        nullable=True,
+        description="Engine's best move instead of each ply, UCI, where it is another than the one played; null if the "
+        "source names none, as dumps do",
+    )
     val_initial_fen: str = pa.Field(nullable=True, description="Starting position where it is not the usual one")
     id_tournament: str = pa.Field(nullable=True, description="Arena tournament id")
     id_swiss: str = pa.Field(nullable=True, description="Swiss tournament id")
@@ -438,56 +442,15 @@ class Moves(pa.DataFrameModel):
     val_eval_cp: pl.Int32 = pa.Field(nullable=True, description="Evaluation after it, centipawns, White's view")
     val_eval_mate: pl.Int16 = pa.Field(nullable=True, description="Moves to mate after it, White's view")
     val_glyph: str = pa.Field(nullable=True, description="Judgment: `?!` inaccuracy, `?` mistake, `??` blunder")
+    val_best: str = pa.Field(nullable=True, description="Engine's best move instead of it, UCI, where it is another")
     dt_month: str = pa.Field(description="UTC month of the game")
 
 
-class PlayerSummary(pa.DataFrameModel):
-    """A player's games, results and rating span, by speed and colour; standard and variant games together."""
+class Failures(pa.DataFrameModel):
+    """Games on which an analytic failed, with what went wrong (a view)."""
 
-    id_user: str = pa.Field(str_matches=USER_ID, description="User id, lower case")
-    val_speed: str = pa.Field(isin=SPEEDS, description="Speed, see chess.games")
-    val_color: str = pa.Field(isin=("white", "black"), description="Colour that the player had")
-    n_games: pl.Int64 = pa.Field(ge=1, description="Games, unfinished ones included")
-    n_wins: pl.Int64 = pa.Field(ge=0, description="Games won")
-    n_draws: pl.Int64 = pa.Field(ge=0, description="Games drawn")
-    n_losses: pl.Int64 = pa.Field(ge=0, description="Games lost")
-    n_unfinished: pl.Int64 = pa.Field(ge=0, description="Games without a result: aborted or still running")
-    n_score_pct: pl.Float64 = pa.Field(
-        nullable=True,
-        in_range={"min_value": 0, "max_value": 100},
-        description="Points per finished game, percent; null without one",
-    )
-    n_rating_min: pl.Int16 = pa.Field(nullable=True, description="Lowest rating before a rated game")
-    n_rating_max: pl.Int16 = pa.Field(nullable=True, description="Highest rating before a rated game")
-    n_rating_last: pl.Int16 = pa.Field(nullable=True, description="Rating before the newest rated game")
-    n_rating_opponents: pl.Float64 = pa.Field(nullable=True, description="Mean rating of the opponents")
-    tm_first: Utc = pa.Field(description="When the first of these games was created")
-    tm_last: Utc = pa.Field(description="When the newest of these games was created")
-
-    @pa.dataframe_check(name="results_add_up")
-    @classmethod
-    def _results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
-        parts = pl.sum_horizontal("n_wins", "n_draws", "n_losses", "n_unfinished")
-        return data.lazyframe.select(pl.col("n_games") == parts)
-
-
-class OpeningResults(pa.DataFrameModel):
-    """Results of standard chess by opening and speed."""
-
-    val_eco: str = pa.Field(str_matches=r"^[A-E][0-9]{2}$", description="ECO code")
-    val_family: str = pa.Field(description="Opening family, the name up to its colon")
-    val_speed: str = pa.Field(isin=SPEEDS, description="Speed, see chess.games")
-    n_games: pl.Int64 = pa.Field(ge=1, description="Finished games")
-    n_white_wins: pl.Int64 = pa.Field(ge=0, description="Games that White won")
-    n_draws: pl.Int64 = pa.Field(ge=0, description="Games drawn")
-    n_black_wins: pl.Int64 = pa.Field(ge=0, description="Games that Black won")
-    n_white_score_pct: pl.Float64 = pa.Field(
-        in_range={"min_value": 0, "max_value": 100}, description="White's points per game, percent"
-    )
-    n_rating_mean: pl.Float64 = pa.Field(nullable=True, description="Mean rating of both sides")
-    n_plies_mean: pl.Float64 = pa.Field(ge=0, description="Mean length, plies")
-
-    @pa.dataframe_check(name="results_add_up")
-    @classmethod
-    def _results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
-        return data.lazyframe.select(pl.col("n_games") == pl.sum_horizontal("n_white_wins", "n_draws", "n_black_wins"))
+    id_game: str = pa.Field(description="Game id, see chess.games")
+    val_plugin: str = pa.Field(description="Name of the analytic, analytics.<name>")
+    val_plugin_version: str = pa.Field(description="Its version; another one tries again")
+    val_error: str = pa.Field(description="What went wrong")
+    dt_month: str = pa.Field(description="UTC month of the game")

@@ -1,16 +1,14 @@
-"""The chess tables that assets make: names and models in one list for every layer."""
+"""The chess tables that assets make, but for analytics and marts: names and models in one list."""
 
 from kshift_assets.chess.schemas import (
     DumpGames,
     Fetches,
     Games,
-    OpeningResults,
     PendingGames,
     PlayerFetches,
     PlayerGames,
     Players,
     PlayersFrontier,
-    PlayerSummary,
     RatingHistories,
     RejectedGames,
     TvGames,
@@ -34,8 +32,6 @@ RATING_HISTORIES = Table("lichess", "rating_histories", RatingHistories)
 GAMES = Table("chess", "games", Games)
 REJECTED_GAMES = Table("chess", "rejected_games", RejectedGames)
 PLAYERS = Table("chess", "players", Players)
-PLAYER_SUMMARY = Table("marts", "player_summary", PlayerSummary)
-OPENING_RESULTS = Table("marts", "opening_results", OpeningResults)
 
 # Every table above, also those that other places add.
 TABLES: tuple[Table, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Table))

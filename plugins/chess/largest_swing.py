@@ -1,11 +1,15 @@
 """The move after which the evaluation of a game changed most."""
 
+import numpy as np
 import pandera.polars as pa
 import polars as pl
 
-from plugins import Plugin
-from plugins.chess._evaluation import START_CP, clipped_cp, win_percent
-from plugins.chess._plies import BLACK_STARTS, beside, unnest
+from plugins import ColumnPlugin
+from plugins.chess_rules.arrays import Array, in_threads, words_at
+from plugins.chess_rules.compiled import compiled_once
+from plugins.chess_rules.evaluation import LIMIT_CP, START_CP, WIN_PERCENTS, Evaluations, read_evaluations, win_percents
+from plugins.chess_rules.needs import EVALUATIONS
+from plugins.chess_rules.plies import beside
 
 
 class LargestSwing(pa.DataFrameModel):
@@ -33,7 +37,7 @@ class LargestSwing(pa.DataFrameModel):
     )
 
 
-def compute(games: pl.DataFrame) -> pl.DataFrame:
+def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     """The ply with the greatest absolute change of White's winning percent, the earliest of equals.
 
     By winning percent and not by centipawns, since a pawn decides an even game and nothing in a won one. The usual
@@ -41,57 +45,49 @@ def compute(games: pl.DataFrame) -> pl.DataFrame:
     there, as is every ply whose evaluation, or the one before it, is missing. Source of the evaluation's clipping,
     of +15 and of the winning percent: scalachess core/eval.scala.
     """
-    before, after, change = (
-        pl.col("val_eval_before_cp"),
-        pl.col("val_eval_after_cp"),
-        pl.col("val_swing_win_pct"),
+    frame = games.collect()
+    evaluations, usual_start = read_evaluations(frame), frame.get_column("val_initial_fen").is_null().to_numpy()
+    wins, at_start = win_percents(evaluations), np.where(usual_start, WIN_PERCENTS[START_CP + LIMIT_CP], np.nan)
+    plies = np.zeros(frame.height, np.int16)
+    in_threads(_find_largest, frame.height, evaluations, wins, at_start, plies)
+    rows = np.flatnonzero(plies)
+    ply, places = plies[rows], evaluations.offsets[rows] + plies[rows] - 1
+    after, before = evaluations.clipped[places], np.where(ply == 1, START_CP, evaluations.clipped[places - 1])
+    white_moved = (ply % 2 == 1) != evaluations.black_starts[rows]
+    swings = pl.LazyFrame(
+        {
+            "n_row": rows.astype(np.uint32),
+            "n_swing_ply": ply,
+            "val_swing_color": np.where(white_moved, "white", "black"),
+            "val_swing_san": words_at(frame.get_column("val_moves")[rows], ply),
+            "val_eval_before_cp": before.astype(np.int16),
+            "val_eval_after_cp": after.astype(np.int16),
+            "val_swing_cp": (after - before).astype(np.int16),
+            "val_swing_win_pct": WIN_PERCENTS[after + LIMIT_CP] - WIN_PERCENTS[before + LIMIT_CP],
+        }
     )
-    ply, white_moved = pl.col("n_element"), pl.col("white_moved")
-    evaluations = games.lazy().select(
-        "arr_eval_cp",
-        "arr_eval_mate",
-        start=pl.when(pl.col("val_initial_fen").is_null()).then(pl.lit(START_CP, pl.Int16)),
-        black_starts=BLACK_STARTS,
-    )
-    swings = (
-        unnest(evaluations, "arr_eval_cp", "arr_eval_mate")
-        .with_columns(white_moved=(ply % 2 == 1) != pl.col("black_starts"))
-        .with_columns(
-            val_eval_after_cp=clipped_cp(pl.col("arr_eval_cp"), pl.col("arr_eval_mate"), white_moved=white_moved)
-        )
-        .with_columns(val_eval_before_cp=pl.when(ply == 1).then("start").otherwise(after.shift(1)))
-        .with_columns(val_swing_win_pct=win_percent(after) - win_percent(before))
-        .drop_nulls("val_swing_win_pct")
-    )
-    # Equal swings on opposite sides of zero differ in their last bits.
-    size = change.abs().round(9)
-    largest = swings.group_by("n_row").agg(
-        pl.col("n_element", "white_moved", "val_eval_before_cp", "val_eval_after_cp", "val_swing_win_pct").get(
-            size.arg_max()
-        )
-    )
-    colour = pl.when(white_moved).then(pl.lit("white")).when(~white_moved).then(pl.lit("black"))
-    return (
-        beside(games, largest)
-        .select(
-            "id_game",
-            ply.alias("n_swing_ply"),
-            colour.alias("val_swing_color"),
-            pl.col("val_moves").str.split(" ").list.get(ply - 1, null_on_oob=True).alias("val_swing_san"),
-            before,
-            after,
-            (after - before).alias("val_swing_cp"),
-            change,
-        )
-        .collect()
-    )
+    return beside(frame.lazy().select("id_game"), swings).drop("n_row")
 
 
-plugin = Plugin(
+@compiled_once
+def _find_largest(start: int, stop: int, evaluations: Evaluations, wins: Array, at_start: Array, out: Array) -> None:
+    for game in range(start, stop):
+        first, largest, before = evaluations.offsets[game], -1.0, at_start[game]
+        for place in range(first, evaluations.offsets[game + 1]):
+            change = abs(wins[place] - before)
+            # Equal swings on opposite sides of zero differ in their last bits.
+            if change > largest + 1e-9:  # never where one of them is missing: NaN
+                largest = change
+                out[game] = place - first + 1
+            before = wins[place]
+
+
+plugin = ColumnPlugin(
     name="largest_swing",
-    version="1",
+    version="2",
     description="The move that changed the evaluation most, by winning percent: who made it, and how much it changed.",
     schema=LargestSwing,
     reads=("id_game", "val_moves", "val_initial_fen", "arr_eval_cp", "arr_eval_mate"),
+    needs=(EVALUATIONS,),
     compute=compute,
 )

@@ -3,7 +3,7 @@
 import pandera.polars as pa
 import polars as pl
 
-from plugins import Plugin
+from plugins import ColumnPlugin
 
 
 class Opening(pa.DataFrameModel):
@@ -25,7 +25,7 @@ class Opening(pa.DataFrameModel):
     n_opening_ply: pl.Int16 = pa.Field(nullable=True, ge=0, description="Plies that belong to the opening")
 
 
-def compute(games: pl.DataFrame) -> pl.DataFrame:
+def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     """The parts of ECO code and name. Names are `family: variation, sub-variation` (lichess-org/chess-openings)."""
     name = pl.col("val_opening")
     return games.select(
@@ -39,7 +39,7 @@ def compute(games: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-plugin = Plugin(
+plugin = ColumnPlugin(
     name="opening",
     version="1",
     description="ECO code and volume, family and variation of the opening.",

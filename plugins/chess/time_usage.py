@@ -2,14 +2,17 @@
 
 from functools import partial
 
+import numpy as np
 import pandera.polars as pa
 import polars as pl
 
-from plugins import Plugin
-from plugins.chess._plies import BLACK_STARTS, beside, by_colour, unnest
+from plugins import ColumnPlugin
+from plugins.chess_rules.arrays import Array, columns_of, in_threads
+from plugins.chess_rules.clocks import NO_CLOCK, READS, Thinking, think
+from plugins.chess_rules.compiled import compiled_once
+from plugins.chess_rules.needs import CLOCKS
 
 _SECOND_CS = 100
-_ENDED_BY_MOVE = ("mate", "stalemate", "variantEnd")
 _maybe = partial(pa.Field, nullable=True)
 _amount = partial(pa.Field, nullable=True, ge=0)
 
@@ -38,107 +41,88 @@ class TimeUsage(pa.DataFrameModel):
     ind_berserk_black: bool = _maybe(description="Whether Black's clock shows that Black berserked")
 
 
-def compute(games: pl.DataFrame) -> pl.DataFrame:
-    """Thinking time for a move = own clock before it + increment - own clock after it, never below 0.
+_MEASURES = {
+    "n_think_total_s": pl.Float64,
+    "n_think_mean_s": pl.Float64,
+    "n_think_median_s": pl.Float64,
+    "n_think_max_s": pl.Float64,
+    "n_think_max_ply": pl.Int16,
+    "n_time_left_s": pl.Float64,
+    "n_moves_time_trouble": pl.Int16,
+    "ind_time_trouble": pl.Boolean,
+    "ind_berserk": pl.Boolean,
+}
+"""What is measured for each side, in the order in which `_measure` gives it."""
 
-    - Clocks run from each side's second move on. A first move is timed only if it left the clock at least a second
-      below its start: then the clock ran at once, as it does in Swiss games, and gave the increment too.
-    - A move that ends the game (mate, stalemate, a variant's end) earns no increment.
-    - Berserk halves the clock at the start and takes that side's increment away. No export tells it; it is read from
-      an arena game's first own clock. Where the initial time is shorter than 40 increments (1+2), berserk leaves the
-      clock alone and cannot be seen: thinking times are then too long by the increment.
-    - A move begins in time trouble if the own clock then stands below an eighth of the initial time, taken no shorter
-      than 10 s and no longer than 60 s: where Lichess's clock turns red. First moves are not judged.
-    - Thinking about a move that was never made is not counted. What no move of a side can tell is null.
 
-    Source of these rules: scalachess Clock.scala (step, berserkPenalty, initTime, emergSeconds).
+def compute(games: pl.LazyFrame) -> pl.LazyFrame:
+    """Sums over the moves of each side; what no move of a side can tell is null.
+
+    How a move's thinking time is reckoned: `think` in plugins/chess_rules/clocks.py. Thinking time by phase stands in
+    analytics.phases.
     """
-    white, black = _side(games, "white"), _side(games, "black")
-    return beside(games, white, black).select(list(TimeUsage.to_schema().columns)).collect()
-
-
-def _side(games: pl.DataFrame, colour: str) -> pl.LazyFrame:
-    """The measures of one side, one row a game in which it moved and has clocks, keyed by `n_row`."""
-    think, trouble = pl.col("think_cs").list.drop_nulls(), pl.col("in_trouble").list.drop_nulls()
-    n_trouble = pl.when(trouble.list.len() > 0).then(trouble.list.sum())
-    measures = {
-        "n_think_total_s": _seconds(pl.when(think.list.len() > 0).then(think.list.sum())),
-        "n_think_mean_s": _seconds(think.list.mean()),
-        "n_think_median_s": _seconds(think.list.median()),
-        "n_think_max_s": _seconds(think.list.max()),
-        "n_think_max_ply": 2 * pl.col("think_cs").list.arg_max().cast(pl.Int16) + pl.col("n_first_ply"),
-        "n_time_left_s": _seconds(pl.col("clock_cs").list.drop_nulls().list.last()),
-        "n_moves_time_trouble": n_trouble.cast(pl.Int16),
-        "ind_time_trouble": n_trouble > 0,
-        "ind_berserk": pl.col("berserk"),
-    }
+    frame = games.collect()
+    measured = np.full((frame.height, 2, len(_MEASURES)), np.nan)
+    in_threads(_measure, frame.height, think(frame), measured)
+    white, black = (
+        columns_of(measured[:, side], *(f"{name}_{colour}" for name in _MEASURES))
+        for side, colour in enumerate(("white", "black"))
+    )
+    types = {f"{name}_{colour}": dtype for name, dtype in _MEASURES.items() for colour in ("white", "black")}
     return (
-        _moves(games, colour)
-        .group_by("n_row")
-        .agg("think_cs", "in_trouble", "clock_cs", pl.col("n_first_ply", "berserk").first())
-        .select("n_row", *(measure.alias(f"{name}_{colour}") for name, measure in measures.items()))
+        frame.lazy().select("id_game").with_columns(**white, **black).select("id_game", *types).cast(types)  # type: ignore[arg-type]  # names of columns
     )
 
 
-def _seconds(centiseconds: pl.Expr) -> pl.Expr:
-    # Polars divides short and long columns in two ways, which can differ in the last bit.
-    return (centiseconds / _SECOND_CS).round(4)
+@compiled_once
+def _measure(start: int, stop: int, thinking: Thinking, out: Array) -> None:  # noqa: C901  # one pass over the plies
+    longest = 0
+    for game in range(start, stop):
+        longest = max(longest, thinking.offsets[game + 1] - thinking.offsets[game])
+    thinks = np.empty(longest // 2 + 1, np.int32)
+    for game in range(start, stop):
+        first, end = thinking.offsets[game], thinking.offsets[game + 1]
+        for parity in range(min(2, end - first)):
+            side = 1 - parity if thinking.black_starts[game] else parity
+            total, most, most_ply, n_thinks, n_trouble, n_judged, left_cs = 0, -1, 0, 0, 0, 0, NO_CLOCK
+            for place in range(first + parity, end, 2):
+                took = thinking.think_cs[place]
+                if took >= 0:
+                    thinks[n_thinks] = took
+                    n_thinks += 1
+                    total += took
+                    if took > most:
+                        most, most_ply = took, place - first + 1
+                if thinking.trouble[place] >= 0:
+                    n_judged += 1
+                    n_trouble += thinking.trouble[place]
+                if thinking.clock_cs[place] != NO_CLOCK:
+                    left_cs = thinking.clock_cs[place]
+            measures = out[game, side]
+            if n_thinks:
+                own = thinks[:n_thinks]
+                own.sort()
+                middle = own[n_thinks // 2] + own[(n_thinks - 1) // 2]
+                measures[0] = total / _SECOND_CS
+                measures[1] = round(total / (n_thinks * _SECOND_CS), 4)
+                measures[2] = middle / (2 * _SECOND_CS)
+                measures[3] = most / _SECOND_CS
+                measures[4] = most_ply
+            if left_cs != NO_CLOCK:
+                measures[5] = left_cs / _SECOND_CS
+            if n_judged:
+                measures[6] = n_trouble
+                measures[7] = n_trouble > 0
+            if thinking.berserk[game, side] >= 0:
+                measures[8] = thinking.berserk[game, side]
 
 
-def _moves(games: pl.DataFrame, colour: str) -> pl.LazyFrame:
-    """One row a move of that side, in games with clocks: `think_cs` and `in_trouble`, null where they are not known."""
-    first, clock, start = pl.col("n_element") == 1, pl.col("clock_cs"), pl.col("start_cs")
-    before = pl.when(first).then(start).otherwise(clock.shift(1))
-    gain = pl.when(pl.col("n_element") == pl.col("n_without_gain")).then(0).otherwise("gain_cs")
-    timed = ~first | (clock <= start - _SECOND_CS)
-    return unnest(_clocks(games, colour), "clock_cs").with_columns(
-        think_cs=pl.when(timed).then((before + gain - clock).clip(lower_bound=0)),
-        in_trouble=pl.when(~first).then(before < pl.col("red_cs")),
-    )
-
-
-def _clocks(games: pl.DataFrame, colour: str) -> pl.LazyFrame:
-    """One row a game: the clock of one side, and the rules that it ran by."""
-    initial_s, increment_s = pl.col("n_clock_initial_s"), pl.col("n_clock_increment_s").cast(pl.Int32)
-    begins = BLACK_STARTS if colour == "black" else ~BLACK_STARTS
-    ended_by_move = pl.col("val_status").is_in(_ENDED_BY_MOVE) | pl.col("val_moves").str.ends_with("#")
-    made_last_move = begins == (pl.col("arr_clock_cs").list.len() % 2 == 1)
-    half_cs = initial_s * _SECOND_CS // 2
-    is_half = (pl.col("clock_cs").list.first() - half_cs).abs() < _SECOND_CS
-    return (
-        games.lazy()
-        .with_columns(clock_cs=by_colour(pl.col("arr_clock_cs"))[colour])
-        .with_columns(berserk=pl.col("id_tournament").is_not_null() & (initial_s >= 40 * increment_s) & is_half)
-        .select(
-            "clock_cs",
-            "berserk",
-            n_first_ply=pl.when(begins).then(1).otherwise(2).cast(pl.Int16),
-            n_without_gain=pl.when(ended_by_move & made_last_move).then(pl.col("clock_cs").list.len()).otherwise(0),
-            start_cs=pl.when("berserk")
-            .then(half_cs)
-            .when(initial_s > 0)
-            .then(initial_s * _SECOND_CS)
-            .otherwise(increment_s.clip(lower_bound=3) * _SECOND_CS),
-            gain_cs=pl.when("berserk").then(0).otherwise(increment_s * _SECOND_CS),
-            red_cs=(initial_s // 8).clip(10, 60) * _SECOND_CS,
-        )
-    )
-
-
-plugin = Plugin(
+plugin = ColumnPlugin(
     name="time_usage",
-    version="1",
-    description="Thinking time, time left and time trouble of each side.",
+    version="2",
+    description="Thinking time, time left and time trouble of each side, and who berserked.",
     schema=TimeUsage,
-    reads=(
-        "id_game",
-        "val_moves",
-        "val_status",
-        "val_initial_fen",
-        "id_tournament",
-        "n_clock_initial_s",
-        "n_clock_increment_s",
-        "arr_clock_cs",
-    ),
+    reads=("id_game", *READS),
+    needs=(CLOCKS,),
     compute=compute,
 )

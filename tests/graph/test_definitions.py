@@ -10,7 +10,8 @@ import pytest
 import yaml
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from kshift_assets.definitions import build
+from kshift_assets.chess.marts import MARTS
+from kshift_assets.definitions import build, find_plugins
 from kshift_assets.partitions import MONTHS
 from kshift_assets.tables import descriptions, polars_schema
 from lakehouse import Lakehouse
@@ -64,6 +65,20 @@ def test_code_references_lead_to_lines_that_exist(graph) -> None:
             assert 1 <= reference.line_number <= len(lines)
 
 
+def test_the_code_reference_of_a_mart_leads_to_its_own_file(graph) -> None:
+    for mart in MARTS:
+        if graph.has(mart.table.key):
+            (reference,) = graph.get(mart.table.key).metadata["dagster/code_references"].code_references
+            assert Path(reference.file_path).name == f"{mart.name}.py"
+
+
+def test_a_plugin_cannot_bear_the_name_of_a_mart(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[str] = set()
+    monkeypatch.setattr("kshift_assets.definitions.discover", lambda _, taken: seen.update(taken))
+    find_plugins()
+    assert seen > {"player_summary", "opening_results", "games", "snapshot"}
+
+
 def test_columns_keep_the_convention(lakehouse: Lakehouse) -> None:
     for table in lakehouse.tables():
         for column, text in descriptions(table.model).items():
@@ -77,7 +92,17 @@ def test_columns_keep_the_convention(lakehouse: Lakehouse) -> None:
 
 def test_marts_and_published_promise_freshness(graph) -> None:
     promised = {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).freshness_policy}
-    assert promised == {"marts/player_summary", "marts/opening_results", "published/snapshot"}
+    marts = {key.to_user_string() for key in graph.materializable_asset_keys if key.path[0] == "marts"}
+    assert promised == {*marts, "published/snapshot"}
+    assert marts > {"marts/player_summary", "marts/opening_results", "marts/head_to_head"}
+
+
+def test_a_graph_without_analytics_has_the_marts_that_need_none(lakehouse: Lakehouse) -> None:
+    lakehouse.plugins = []
+    keys = lakehouse.definitions.resolve_asset_graph().materializable_asset_keys
+    assert {key.path[-1] for key in keys if key.path[0] == "marts"} == {
+        *("player_summary", "head_to_head", "opponent_network", "opponent_nodes", "opponent_distances"),
+    }
 
 
 def test_every_check_of_a_monthly_asset_is_monthly(graph) -> None:

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 
-from kshift_assets.chess.marts import newest_row
+from kshift_assets.chess.marts.mart import newest_row
 from lakehouse import Lakehouse, pgn
 from resources.alerts import Alerts
 

@@ -1,6 +1,11 @@
-"""Games taken apart ply by ply, and results brought back to one row a game. No analytic: what several of them need."""
+"""Games taken apart ply by ply, and results brought back to one row a game."""
+
+from typing import Annotated
 
 import polars as pl
+
+Plies = Annotated[pl.List, pl.Int16()]
+"""Type of a column that lists plies."""
 
 # Games from a set-up position can begin with Black: the second field of a FEN says who moves.
 BLACK_STARTS = pl.col("val_initial_fen").str.contains(" b ", literal=True).fill_null(value=False)
@@ -28,9 +33,9 @@ def unnest(games: pl.LazyFrame, *lists: str) -> pl.LazyFrame:
     )
 
 
-def beside(games: pl.DataFrame, *results: pl.LazyFrame) -> pl.LazyFrame:
+def beside(games: pl.LazyFrame, *results: pl.LazyFrame) -> pl.LazyFrame:
     """The games in their order, and beside them `results`, keyed by `n_row`; null where a game has none."""
-    rows = games.lazy().with_row_index("n_row")
+    rows = games.with_row_index("n_row")
     for result in results:
         rows = rows.join(result, on="n_row", how="left", maintain_order="left")
     return rows

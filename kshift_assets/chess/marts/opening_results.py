@@ -1,0 +1,61 @@
+"""Which openings pay, and for whom."""
+
+import pandera.polars as pa
+import polars as pl
+from pandera.api.polars.types import PolarsData
+
+from kshift_assets.chess.marts.mart import Account, Mart
+from kshift_assets.chess.schemas import SPEEDS
+
+
+class OpeningResults(pa.DataFrameModel):
+    """Results of standard chess by opening and speed."""
+
+    val_eco: str = pa.Field(str_matches=r"^[A-E][0-9]{2}$", description="ECO code")
+    val_family: str = pa.Field(description="Opening family, the name up to its colon")
+    val_speed: str = pa.Field(isin=SPEEDS, description="Speed, see chess.games")
+    n_games: pl.Int64 = pa.Field(ge=1, description="Finished games")
+    n_white_wins: pl.Int64 = pa.Field(ge=0, description="Games that White won")
+    n_draws: pl.Int64 = pa.Field(ge=0, description="Games drawn")
+    n_black_wins: pl.Int64 = pa.Field(ge=0, description="Games that Black won")
+    n_white_score_pct: pl.Float64 = pa.Field(
+        in_range={"min_value": 0, "max_value": 100}, description="White's points per game, percent"
+    )
+    n_rating_mean: pl.Float64 = pa.Field(nullable=True, description="Mean rating of both sides")
+    n_plies_mean: pl.Float64 = pa.Field(ge=0, description="Mean length, plies")
+
+    @pa.dataframe_check(name="results_add_up")
+    @classmethod
+    def _results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
+        return data.lazyframe.select(pl.col("n_games") == pl.sum_horizontal("n_white_wins", "n_draws", "n_black_wins"))
+
+
+SQL = """
+SELECT opening.val_eco, opening.val_opening_family AS val_family, games.val_speed,
+    count(*) AS n_games,
+    count(*) FILTER (val_result = '1-0') AS n_white_wins,
+    count(*) FILTER (val_result = '1/2-1/2') AS n_draws,
+    count(*) FILTER (val_result = '0-1') AS n_black_wins,
+    100 * (count(*) FILTER (val_result = '1-0') + 0.5 * count(*) FILTER (val_result = '1/2-1/2')) / count(*)
+        AS n_white_score_pct,
+    avg((n_rating_white + n_rating_black) / 2) AS n_rating_mean,
+    avg(n_plies) AS n_plies_mean
+FROM analytics.opening AS opening JOIN chess.games AS games USING (id_game, dt_month)
+WHERE val_result <> '*' AND val_variant = 'standard'
+    AND opening.val_eco IS NOT NULL AND opening.val_opening_family IS NOT NULL
+GROUP BY ALL
+ORDER BY ALL
+"""
+
+mart = Mart(
+    name="opening_results",
+    model=OpeningResults,
+    sql=SQL,
+    reads=("chess.games", "analytics.opening"),
+    account=Account(
+        "games",
+        pl.col("n_games").sum(),
+        """SELECT count(*) FROM chess.games WHERE val_result <> '*' AND val_variant = 'standard' AND id_game IN (
+            SELECT id_game FROM analytics.opening WHERE val_eco IS NOT NULL AND val_opening_family IS NOT NULL)""",
+    ),
+)

@@ -1,0 +1,101 @@
+"""How a player does over time: results, rating and accuracy by day, week and month."""
+
+import pandera.polars as pa
+import polars as pl
+from pandera.api.polars.types import PolarsData
+
+from kshift_assets.chess.marts.columns import ResultsAddUp, amount, count, percent, speed, user
+from kshift_assets.chess.marts.mart import Account, Mart
+from kshift_assets.chess.marts.player_games import PLAYER_GAMES_COUNT, player_games
+
+
+class PlayerForm(ResultsAddUp):
+    """A player's results, rating and accuracy by day, week and month (UTC), for each rating category and speed."""
+
+    id_user: str = user(description="User id, lower case")
+    val_perf: str = pa.Field(description="Rating category: the speed for standard chess, else the variant")
+    val_speed: str = speed()
+    val_period: str = pa.Field(isin=("day", "week", "month"), description="Length of the period")
+    dt_period: pl.Date = pa.Field(description="First day of the period, UTC; weeks begin on Monday")
+    n_games: pl.Int64 = pa.Field(ge=1, description="Finished games")
+    n_wins: pl.Int64 = count(description="Games won")
+    n_draws: pl.Int64 = count(description="Games drawn")
+    n_losses: pl.Int64 = count(description="Games lost")
+    n_score_pct: pl.Float64 = percent(nullable=False, description="Points per game, percent")
+    n_rating_first: pl.Int16 = amount(description="Rating before the first rated game")
+    n_rating_last: pl.Int16 = amount(
+        description="Rating after the last rated game; before it, if its change is unknown"
+    )
+    n_rating_min: pl.Int16 = amount(description="Lowest rating before a rated game")
+    n_rating_max: pl.Int16 = amount(description="Highest rating before a rated game")
+    n_rating_opponents: pl.Float64 = amount(description="Mean rating of the opponents")
+    n_accuracy_mean: pl.Float64 = percent(description="Mean accuracy of the analysed games, percent")
+    n_acpl_mean: pl.Float64 = amount(description="Mean ACPL of the analysed games, centipawns a move")
+    n_inaccuracies_per_game: pl.Float64 = amount(description="Inaccuracies per analysed game")
+    n_mistakes_per_game: pl.Float64 = amount(description="Mistakes per analysed game")
+    n_blunders_per_game: pl.Float64 = amount(description="Blunders per analysed game")
+    n_games_analysed: pl.Int64 = count(description="Games with computer analysis: those that have an ACPL")
+    n_analysed_pct: pl.Float64 = percent(nullable=False, description="Share of the games with analysis, percent")
+
+    @pa.dataframe_check(name="rating_stays_in_its_span")
+    @classmethod
+    def _rating_stays_in_its_span(cls, data: PolarsData) -> pl.LazyFrame:
+        inside = pl.col("n_rating_first").is_between("n_rating_min", "n_rating_max")
+        return data.lazyframe.select(inside | pl.col("n_rating_first").is_null())
+
+
+JUDGED = ("n_inaccuracies", "n_mistakes", "n_blunders")
+MEASURES = ("n_accuracy", "n_acpl", *JUDGED)
+
+# Each day is added up once; weeks and months are made from days.
+SQL = f"""
+WITH player_games AS (
+    {player_games(MEASURES, analytics=("accuracy", "acpl", "judgments"))}
+),
+days AS (
+    SELECT id_user, val_perf, val_speed, dt_game,
+        count(*) AS n_games,
+        count(*) FILTER (n_points = 1) AS n_wins,
+        count(*) FILTER (n_points = 0.5) AS n_draws,
+        count(*) FILTER (n_points = 0) AS n_losses,
+        arg_min(n_rating, (tm_created, id_game)) FILTER (ind_rated) AS rating_first,
+        arg_max(n_rating + coalesce(n_rating_diff, 0), (tm_created, id_game)) FILTER (ind_rated) AS rating_last,
+        min(n_rating) FILTER (ind_rated) AS rating_min,
+        max(n_rating) FILTER (ind_rated) AS rating_max,
+        sum(n_rating_opponent) AS opponents,
+        count(n_rating_opponent) AS n_opponents,
+        {", ".join(f"sum({name}) AS {name}, count({name}) AS {name}_games" for name in MEASURES)}
+    FROM player_games
+    GROUP BY ALL
+)
+SELECT id_user, val_perf, val_speed, val_period,
+    date_trunc(val_period, dt_game)::DATE AS dt_period,
+    sum(days.n_games) AS n_games,
+    sum(days.n_wins) AS n_wins,
+    sum(days.n_draws) AS n_draws,
+    sum(days.n_losses) AS n_losses,
+    round(100 * (sum(days.n_wins) + 0.5 * sum(days.n_draws)) / sum(days.n_games), 4) AS n_score_pct,
+    arg_min(rating_first, dt_game) AS n_rating_first,
+    arg_max(rating_last, dt_game) AS n_rating_last,
+    min(rating_min) AS n_rating_min,
+    max(rating_max) AS n_rating_max,
+    sum(opponents) / sum(n_opponents) AS n_rating_opponents,
+    round(sum(n_accuracy) / sum(n_accuracy_games), 4) AS n_accuracy_mean,
+    sum(n_acpl) / sum(n_acpl_games) AS n_acpl_mean,
+    {", ".join(f"sum({name}) / sum({name}_games) AS {name}_per_game" for name in JUDGED)},
+    sum(n_acpl_games) AS n_games_analysed,
+    100 * sum(n_acpl_games) / sum(days.n_games) AS n_analysed_pct
+FROM days CROSS JOIN (VALUES ('day'), ('week'), ('month')) AS periods (val_period)
+GROUP BY id_user, val_perf, val_speed, val_period, dt_period
+ORDER BY ALL
+"""  # noqa: S608  # constants of this module
+
+mart = Mart(
+    name="player_form",
+    model=PlayerForm,
+    sql=SQL,
+    reads=("chess.games", "analytics.accuracy", "analytics.acpl", "analytics.judgments"),
+    account=Account(
+        "games of players by day, week and month", pl.col("n_games").sum(), f"SELECT 3 * ({PLAYER_GAMES_COUNT})"
+    ),
+)

@@ -1,0 +1,43 @@
+"""SQL that several marts begin with: finished games from each player's side, and their results added up."""
+
+from collections.abc import Sequence
+
+
+def player_games(sides: Sequence[str] = (), others: Sequence[str] = (), analytics: Sequence[str] = ()) -> str:
+    """One row a finished game and player: who, against whom, with what result and rating.
+
+    `sides` are further columns that games and `analytics` have for each side, named without it: `n_acpl` is the
+    player's own of n_acpl_white and n_acpl_black. `others` are further expressions about the whole game. `is_on_time`
+    tells that a clock ran out while both were there: PGN calls it time forfeit too when a player has left. Anonymous
+    players and the computer have no rows, but who played them has. A game without a row in an analytic stays.
+    """
+    own = ("id_user", "n_rating", "n_rating_diff", *sides)
+    columns = [
+        "id_game",
+        "tm_created",
+        "dt_game",
+        "val_speed",
+        "val_perf",
+        "ind_rated",
+        "val_termination = 'Time forfeit' AND val_status IS DISTINCT FROM 'timeout' AS is_on_time",
+        "if(is_white, 'white', 'black') AS val_color",
+        "CASE val_result WHEN '1/2-1/2' THEN 0.5 WHEN if(is_white, '1-0', '0-1') THEN 1 ELSE 0 END::DOUBLE AS n_points",
+        *(f"if(is_white, {name}_white, {name}_black) AS {name}" for name in own),
+        "if(is_white, id_user_black, id_user_white) AS id_opponent",
+        "if(is_white, n_rating_black, n_rating_white) AS n_rating_opponent",
+        *others,
+    ]
+    joins = "".join(f"\n    LEFT JOIN analytics.{name} AS {name} USING (id_game, dt_month)" for name in analytics)
+    return f"""SELECT {", ".join(columns)}
+    FROM chess.games AS games{joins}
+    CROSS JOIN (VALUES (true), (false)) AS side (is_white)
+    WHERE val_result <> '*' AND if(is_white, id_user_white, id_user_black) IS NOT NULL"""  # noqa: S608  # our own names
+
+
+RESULTS = """count(*) AS n_games,
+    count(*) FILTER (n_points = 1) AS n_wins,
+    count(*) FILTER (n_points = 0.5) AS n_draws,
+    count(*) FILTER (n_points = 0) AS n_losses,
+    round(100 * avg(n_points), 4) AS n_score_pct"""
+
+PLAYER_GAMES_COUNT = "SELECT count(id_user_white) + count(id_user_black) FROM chess.games WHERE val_result <> '*'"

@@ -1,0 +1,65 @@
+"""Compiling with numba, from a cache on disk where there can be one. No chess here."""
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """The function as machine code, for others that are compiled: it becomes a part of them.
+
+    It is compiled when one that calls it is, and needs no cache of its own. Integers wrap around, arrays are not
+    checked for bounds: whoever indexes proves that the index lies inside.
+    """
+    return cast("Function", numba.njit(nogil=True, error_model="numpy")(function))
+
+
+def compiled_once(function: Function) -> Function:
+    """The function as machine code that is kept on disk: compiled once on a machine, then loaded in a fraction of it.
+
+    numba keeps it beside the source, or below the user's cache folder where the source cannot be written to
+    (NUMBA_CACHE_DIR names another place). Where neither can be written to, and where what is kept there is damaged
+    (a file that a power cut left empty), the function is compiled again: that costs seconds, never a result.
+    """
+    try:
+        kept = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+    except RuntimeError:  # numba finds no folder that it can write to
+        return compiled(function)
+    chosen: list[Callable[..., Any]] = []
+
+    def call(*arguments: object) -> object:
+        if chosen:
+            return chosen[0](*arguments)
+        try:
+            result = kept(*arguments)
+        except Exception:  # noqa: BLE001  # pickle raises anything; an error of the function itself comes again below
+            _forget(kept.stats.cache_path, function)
+            chosen[:] = [compiled(function)]
+            return chosen[0](*arguments)
+        chosen[:] = [kept]
+        return result
+
+    return cast("Function", call)
+
+
+def stamp(files: Iterable[str]) -> int:
+    """A number that changes with the text of any of the files.
+
+    numba's cache looks at the file of a function alone. If the function also has this number as a free variable, then
+    a change in a file from which it calls something makes it anew as well.
+    """
+    texts = b"".join(hashlib.sha256(Path(file).read_bytes()).digest() for file in files)
+    return zlib.crc32(texts)
+
+
+def _forget(folder: str | None, function: Callable[..., Any]) -> None:
+    """Take away what the cache holds of a function, so that the next process does not stumble over it again."""
+    module = Path(function.__code__.co_filename).stem
+    for file in Path(folder or ".").glob(f"{module}.*.nb[ic]"):
+        file.unlink(missing_ok=True)

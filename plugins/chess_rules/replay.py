@@ -1,0 +1,252 @@
+"""Standard games played again: from SAN to squares, pieces, positions, phases. The one door to the compiled replay.
+
+replayed = replay(games)         # every game; `status` says where one could not be played
+replayed = playable(games)       # the same, or UnplayableGame
+replayed.moves_uci()             # what is known of them, as columns of one row a game
+"""
+
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import chess
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from plugins.chess_rules.mixedness import SCORES
+from plugins.chess_rules.replay_kernel import (
+    CASTLED_KING_SIDE,
+    CASTLED_QUEEN_SIDE,
+    CHECK,
+    EN_PASSANT_CAPTURE,
+    Batch,
+    Facts,
+    Plies,
+    play,
+)
+from plugins.chess_rules.replay_starts import Starts, starts
+from plugins.chess_rules.zobrist import CASTLING, EN_PASSANT, KEYS, WHITE_TO_MOVE
+
+__all__ = [
+    "CASTLED_KING_SIDE",
+    "CASTLED_QUEEN_SIDE",
+    "CHECK",
+    "EN_PASSANT_CAPTURE",
+    "Replay",
+    "UnplayableGame",
+    "playable",
+    "replay",
+]
+
+READS = ("val_moves", "val_initial_fen")
+"""The columns of chess.games that the replay needs."""
+
+_SHORTEST_WORD = 3
+"""Two letters and a blank: so much of the text goes into a ply at least."""
+_GAMES_WORTH_A_THREAD = 1_000
+_MOST_THREADS = 4
+_KEY_PLACES = np.array([CASTLING, EN_PASSANT, WHITE_TO_MOVE], dtype=np.int64)
+
+
+class UnplayableGame(ValueError):
+    """A game cannot be played to its end by the rules of standard chess; the text says which, and where."""
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """What a replay found. Arrays by ply hold the plies of all games one behind the other.
+
+    The plies of game g are rows `borders[g]` to `borders[g + 1]`; of a game that could not be played to its end those
+    before the trouble. Squares are 0 (a1) to 63 (h8), pieces python-chess's (pawn 1 … king 6), plies count from 1.
+    """
+
+    borders: npt.NDArray[np.int64]
+    """One more than there are games."""
+    status: npt.NDArray[np.int32]
+    """By game: 0, or the first ply that is no SAN, illegal or ambiguous; -1 if its start is no position of chess."""
+    from_square: npt.NDArray[np.int8]
+    to_square: npt.NDArray[np.int8]
+    """Castling is the king's move, by two files."""
+    piece: npt.NDArray[np.int8]
+    """What moved; a pawn that promotes is a pawn."""
+    captured: npt.NDArray[np.int8]
+    """What was captured, or 0."""
+    promotion: npt.NDArray[np.int8]
+    """What the pawn became, or 0."""
+    flags: npt.NDArray[np.uint8]
+    """Bits CHECK (or mate), EN_PASSANT_CAPTURE, CASTLED_KING_SIDE, CASTLED_QUEEN_SIDE."""
+    key: npt.NDArray[np.int64]
+    """Polyglot's Zobrist key of the position after the ply, as a signed number."""
+    start_key: npt.NDArray[np.int64]
+    """By game: the key of its starting position; 0 if that is none."""
+    black_starts: npt.NDArray[np.bool_]
+    """By game: whether Black moves first."""
+    middlegame_ply: npt.NDArray[np.int32]
+    endgame_ply: npt.NDArray[np.int32]
+    """By game: the ply after which the phase begins (0: with the start), or -1. See phases.py."""
+    queenless_ply: npt.NDArray[np.int32]
+    """By game: the first ply after which neither side has a queen (0: from the start), or -1."""
+    castling_ply: npt.NDArray[np.int32]
+    """By game and side (White, Black): the ply with which it castled, or 0."""
+    counts: npt.NDArray[np.int8]
+    """Pawns, knights, bishops, rooks, queens, by game, moment (START, MIDDLEGAME, ENDGAME, END) and side; -1 for a
+    phase that was not reached. See material.py."""
+
+    @property
+    def n_games(self) -> int:
+        """How many games were played."""
+        return self.status.size
+
+    @cached_property
+    def ply(self) -> npt.NDArray[np.int64]:
+        """By ply: its number in its game, from 1."""
+        return np.arange(self.key.size) - np.repeat(self.borders[:-1], np.diff(self.borders)) + 1
+
+    def lists(self, by_ply: npt.NDArray[np.generic]) -> pl.Series:
+        """An array by ply as a column with one list a game."""
+        return _lists(self.borders, pa.array(by_ply))
+
+    def keys(self) -> pl.Series:
+        """The Zobrist keys after each ply, one list a game (List[Int64]); that of the start is `start_key`."""
+        return self.lists(self.key)
+
+    def moves_uci(self) -> pl.Series:
+        """The moves as UCI writes them (e2e4, e7e8q, e1g1), one list a game (List[String])."""
+        width = 5
+        letters = np.zeros((self.key.size, width), dtype=np.uint8)
+        for column, squares in ((0, self.from_square), (2, self.to_square)):
+            letters[:, column] = (squares & 7) + ord("a")
+            letters[:, column + 1] = (squares >> 3) + ord("1")
+        letters[:, 4] = np.frombuffer(b"\0\0nbrq\0", dtype=np.uint8)[self.promotion]
+        lengths = np.where(self.promotion, width, width - 1)
+        offsets = np.concatenate(([0], np.cumsum(lengths)))
+        data = letters.ravel()[letters.ravel() != 0]
+        texts = pa.LargeStringArray.from_buffers(self.key.size, pa.py_buffer(offsets), pa.py_buffer(data))
+        return _lists(self.borders, texts)
+
+    def moves(self, game: int) -> list[chess.Move]:
+        """The moves of one game (number of its row) for python-chess."""
+        plies = slice(self.borders[game], self.borders[game + 1])
+        return [
+            chess.Move(start, end, promotion or None)
+            for start, end, promotion in zip(
+                self.from_square[plies].tolist(),
+                self.to_square[plies].tolist(),
+                self.promotion[plies].tolist(),
+                strict=True,
+            )
+        ]
+
+    def division(self) -> pl.DataFrame:
+        """`n_middlegame_ply` and `n_endgame_ply`, one row a game; see phases.py."""
+        return pl.DataFrame(
+            {"n_middlegame_ply": known(self.middlegame_ply), "n_endgame_ply": known(self.endgame_ply)},
+        )
+
+
+def known(plies: npt.NDArray[np.int32], unknown: int = -1) -> pl.Series:
+    """Plies by game as a column (Int16), null where they are `unknown`."""
+    column = pl.Series(plies)
+    return column.set(column == unknown, None).cast(pl.Int16)
+
+
+def replay(games: pl.DataFrame, threads: int | None = None) -> Replay:
+    """Play games of standard chess, from the usual position or a FEN; needs `val_moves` and `val_initial_fen`.
+
+    Moves are SAN between blanks; +, #, ! and ? behind them are not looked at. A move must be legal, and the only one
+    that its text can mean. Whatever the text is, a game only ever spoils itself: `status` says where. Null is no
+    moves. Variants are played as if they were standard chess, so leave them out before.
+
+    `threads`: as many as the machine has cores, at most four, unless told; few games take one.
+    """
+    positions = starts(games.get_column("val_initial_fen"))
+    text, borders = _text(games.get_column("val_moves"))
+    n_threads = threads or min(_MOST_THREADS, os.cpu_count() or 1, games.height // _GAMES_WORTH_A_THREAD)
+    cuts = np.linspace(0, games.height, max(n_threads, 1) + 1).astype(int).tolist()
+    parts = [
+        (text, borders[first : last + 1], positions, positions.row[first:last])
+        for first, last in itertools.pairwise(cuts)
+    ]
+    if len(parts) == 1:
+        played = [_played(*parts[0])]
+    else:
+        with ThreadPoolExecutor(len(parts)) as pool:
+            played = list(pool.map(lambda part: _played(*part), parts))
+    return _joined(played, positions)
+
+
+def playable(games: pl.DataFrame) -> Replay:
+    """The replay of games that can all be played to their end; UnplayableGame for the first that cannot."""
+    replayed = replay(games)
+    for game in np.flatnonzero(replayed.status).tolist():
+        raise UnplayableGame(_trouble(games.row(game, named=True), int(replayed.status[game])))
+    return replayed
+
+
+def _trouble(game: dict[str, object], status: int) -> str:
+    name = f"game {game['id_game']}" if "id_game" in game else "a game"
+    if status < 0:
+        return f"{name}: its starting position {game['val_initial_fen']!r} is none of standard chess"
+    word = str(game["val_moves"]).split()[status - 1]
+    return f"{name}: ply {status}, {word!r}, is not one legal move"
+
+
+def _text(moves: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """The buffers of a column of text: all bytes, and where each row begins."""
+    array = moves.fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = array.buffers()
+    borders = np.frombuffer(offsets, dtype=np.int64, count=len(array) + 1, offset=8 * array.offset)
+    text = np.frombuffer(data, dtype=np.uint8) if data and data.size else np.zeros(1, dtype=np.uint8)
+    text.flags.writeable = False  # always, since the compiled code is made for one kind of array
+    return text, borders
+
+
+def _played(
+    text: npt.NDArray[np.uint8], borders: npt.NDArray[np.int64], positions: Starts, rows: npt.NDArray[np.int32]
+) -> tuple[Plies, Facts]:
+    n_games = rows.size
+    room = (int(borders[-1] - borders[0]) + n_games) // _SHORTEST_WORD + 1
+    plies = Plies._make(np.empty(room, dtype) for dtype in [np.int8] * 5 + [np.uint8, np.int64])
+    facts = Facts(
+        border=np.zeros(n_games + 1, dtype=np.int64),
+        status=np.zeros(n_games, dtype=np.int32),
+        middlegame=np.full(n_games, -1, dtype=np.int32),
+        endgame=np.full(n_games, -1, dtype=np.int32),
+        queenless=np.full(n_games, -1, dtype=np.int32),
+        castling=np.zeros((n_games, 2), dtype=np.int32),
+        counts=np.full((n_games, 4, 2, 5), -1, dtype=np.int8),
+    )
+    batch = Batch(text, borders, rows, *positions[1:5], keys=KEYS, scores=SCORES, key_places=_KEY_PLACES)
+    n_plies = play(batch, plies, facts)
+    return Plies._make(array[:n_plies] for array in plies), facts
+
+
+def _joined(played: list[tuple[Plies, Facts]], positions: Starts) -> Replay:
+    shifts = np.cumsum([0, *(part.key.size for part, _ in played)])
+    borders = [facts.border[1:] + shift for (_, facts), shift in zip(played, shifts, strict=False)]
+    plies = Plies._make(_joint(arrays) for arrays in zip(*(plies for plies, _ in played), strict=True))
+    facts = Facts._make(_joint(arrays) for arrays in zip(*(facts for _, facts in played), strict=True))
+    return Replay(
+        np.concatenate(([0], *borders)),
+        facts.status,
+        *plies,
+        start_key=np.where(positions.row < 0, 0, positions.keys[positions.row]),
+        black_starts=(positions.row >= 0) & (positions.turns[positions.row] != 0),
+        middlegame_ply=facts.middlegame,
+        endgame_ply=facts.endgame,
+        queenless_ply=facts.queenless,
+        castling_ply=facts.castling,
+        counts=facts.counts,
+    )
+
+
+def _joint(arrays: tuple[npt.NDArray[np.generic], ...]) -> npt.NDArray[np.generic]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _lists(borders: npt.NDArray[np.int64], values: pa.Array) -> pl.Series:
+    return pl.Series(pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(borders), values)))
