@@ -24,6 +24,7 @@ class Scene:
 
     def __init__(self, home: Path, server: ReplayServer) -> None:
         self.home, self.server = home, server
+        self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, command: list[str]) -> subprocess.Popen[str]:
         environment = {
@@ -34,13 +35,21 @@ class Scene:
             "KSHIFT_PAGE_GAMES": str(PAGE_GAMES),
             "KSHIFT_PROFILE_BUDGET": "0",
         }
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "serving.cli", *command],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.processes.append(process)
+        return process
+
+    def end(self) -> None:
+        """Leave no process behind that a failed test no longer waits for."""
+        for process in self.processes:
+            process.kill()
+            process.communicate()
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """`kill -9`, and a server that hurries from now on."""
@@ -81,7 +90,9 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     for number in range(N_GAMES):
         world.add(game(number, MARCH + number * MINUTE))
     with ReplayServer(world, manners=Manners(games_per_second=5)) as server:
-        yield Scene(tmp_path / "home", server)
+        scene = Scene(tmp_path / "home", server)
+        yield scene
+        scene.end()
 
 
 @pytest.mark.timeout(300)  # two processes that import Dagster; a crawl carries everything through
