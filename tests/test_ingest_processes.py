@@ -52,8 +52,9 @@ class Household:
     def end(self) -> None:
         """Leave no process behind that a failed test no longer waits for."""
         for process in self.processes:
-            process.kill()
-            process.communicate()
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def kshift(self, *arguments: str, **settings: str) -> str:
         """Run a command to its end, which must be a good one; what it printed."""

@@ -48,8 +48,9 @@ class Scene:
     def end(self) -> None:
         """Leave no process behind that a failed test no longer waits for."""
         for process in self.processes:
-            process.kill()
-            process.communicate()
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """`kill -9`, and a server that hurries from now on."""
