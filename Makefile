@@ -24,7 +24,7 @@ demo: $(STAMP)  ## set up, and take the embedded sample the whole way to a publi
 test: $(STAMP)  ## set up, and run the tests
 	$(BIN)/python -m pytest
 
-faults: $(STAMP)  ## the whole fault matrix of the ingestion, printed as a table (about ten minutes)
+faults: $(STAMP)  ## the whole fault matrix of the ingestion, printed as a table (about half an hour)
 	PYTHONPATH=tests $(BIN)/python -m faults.matrix
 
 drills: $(STAMP)  ## a real web UI and daemon: a backfill, and a change carried through (about ten minutes)

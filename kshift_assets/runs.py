@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from graphlib import TopologicalSorter
@@ -141,21 +142,27 @@ class Runner:
         return datetime.fromtimestamp(records[0].timestamp, UTC) if records else None
 
     def _behind(self, group: Sequence[dg.AssetKey], max_age: timedelta, *, is_split: bool) -> list[Batch]:
-        events = {
-            key: self.latest(key) for key in {*group, *(up for key in group for up in self.graph.get(key).parent_keys)}
-        }
+        made = {one for key in group for one in self._made_with(key)}
+        above = {up for key in made for up in self.graph.get(key).parent_keys}
+        events = {key: self.latest(key) for key in made | above}
         stale: dict[str | None, list[dg.AssetKey]] = {}
         for key in group:
-            parents = self.graph.get(key).parent_keys
+            # A run that was killed, or is under way elsewhere, may have told of one of them and not of the others yet.
+            together = self._made_with(key)
+            parents = {up for one in together for up in self.graph.get(one).parent_keys}
             running = {month for month, running in stale.items() if parents & set(running)}
             months = running | {month for up in parents for month in events[up]} if is_split else {None}
             for month in months:
-                own = events[key].get(month, 0)
+                own = min(events[one].get(month, 0) for one in together)
                 newest = max((_newest(events[up], month) for up in parents), default=0)
                 upstream_runs = any(up in stale.get(month, ()) for up in parents)
                 if newest > own or upstream_runs or (not is_split and newest and self._is_old(key, max_age)):
                     stale.setdefault(month, []).append(key)
         return [Batch(tuple(keys), month) for month, keys in sorted(stale.items(), key=lambda item: item[0] or "")]
+
+    def _made_with(self, key: dg.AssetKey) -> AbstractSet[dg.AssetKey]:
+        """What one step makes, all of it or nothing: the asset itself, and others."""
+        return self.graph.get(key).execution_set_asset_keys
 
     def _is_old(self, key: dg.AssetKey, max_age: timedelta) -> bool:
         made = self.made(key)

@@ -6,6 +6,8 @@ The rules and why they hold:
 - A page and the cursor past it are one commit. A kill loses at most the page in flight.
 - The cursor passes only what certainly came: not over a line that could not be read (before it was asked for again),
   and not at all on a page that is out of order. It rests on finished games only, since others may vanish.
+- An answer that was meant for another question shows it: games of others, or no game where we asked from. One that
+  holds nothing but games of both players and happens to begin right is believed; the look-back brings what it skipped.
 - Games are listed by creation, and may finish and be analysed much later: each run reads the time before its cursor
   again, as far as the look-back says. A game that is not over when it is seen is kept by its id, in a commit before
   the one that moves the cursor past it, and asked for until it is over (`late_finishers.py`).
@@ -128,6 +130,9 @@ class Pass:
     size: int = 0
     """Games to ask for, where it must be more than `page_games`."""
     n_fruitless: int = 0
+    """Doubtful pages since one brought something."""
+    was_end: bool = False
+    """The page before was sound and brought nothing, so it looked like the end."""
     seen: set[str] = field(default_factory=set)
     """Games stored on the way: a further version of one is no sign that there is more."""
     told: set[bytes] = field(default_factory=set)
@@ -197,28 +202,29 @@ class Pass:
         """Whether this page shows that nothing is left; else ask for the next. Raises when that is hopeless."""
         if self.goal is not None and self.position is not None and self.position >= self.goal:
             return True
+        was_end, self.was_end = self.was_end, False
         if is_fruitful:
             self.n_fruitless = 0
             return False
-        n_lines = len(page.games) + len(page.broken)
-        is_doubtful = (
+        if (
             page.cut
             or not self.is_in_order(page)
             or not self.is_joined(page)
             or any(_mark(line) not in self.told for line in page.broken)
-        )
-        if n_lines >= page.asked and not is_doubtful:  # more games in one millisecond than fit on a page
+        ):
+            self.n_fruitless += 1
+            if self.n_fruitless > FRUITLESS:
+                raise _hopeless(page)
+            return False
+        if len(page.games) + len(page.broken) >= page.asked:  # more games in one millisecond than fit on a page
             self.size = 2 * page.asked
             if self.size > MOST_GAMES:
                 raise ContractBroken(f"lichess: more than {page.asked:,} games of one player in one millisecond")
             return False
-        # An empty answer is believed the second time; and any, where no later run goes on from a cursor.
-        if not is_doubtful and (self.n_fruitless or (page.games and self.cursor is not None)):
-            return True
-        self.n_fruitless += 1
-        if self.n_fruitless > FRUITLESS:
-            raise _hopeless(page)
-        return False
+        self.was_end = True
+        # An empty answer is believed the second time; and any, where no later run goes on from a cursor. One that was
+        # cut, or is doubtful otherwise, is no first time.
+        return was_end or (bool(page.games) and self.cursor is not None)
 
 
 @dataclass
@@ -250,6 +256,7 @@ class Pull:
             added = store.add(games, self.user, (page.id_fetch, page.tm_fetched), cursor)
         except CursorMoved:  # another process works for this player: go on from where it is
             way.position = way.stored = store.cursor(way.cursor or "")
+            way.is_anchored = way.position is not None
             return 0
         if cursor:
             way.stored = cursor.new

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from faults.weather import ROWS, Row, earlier_page
+from faults.weather import ROWS, Row, earlier_page, later_page, out_of_order, twice
 
 from kshift_assets.chess import game_store, ingestion, pending
 from resources import exchange, lichess
@@ -146,10 +146,13 @@ class Guard:
         return None if self.has_lookback else timedelta()
 
 
-MIXED_UP = Row("mixed up", "the answer to another question", (earlier_page,), share=0.5)
+CROWDS = Row(
+    "crowds", "more games in a millisecond than fit on a page", (twice, out_of_order), turns=frozenset({"crowd"})
+)
+MIXED_UP = Row("mixed up", "the answer to another question", (earlier_page, later_page), share=0.5)
 
 GUARDS = (
-    Guard("inclusive cursor", ROWS["H6"], inclusive_cursor, (continuity,), has_lookback=False),
+    Guard("inclusive cursor", CROWDS, inclusive_cursor, (continuity,), has_lookback=False),
     Guard("look-back", ROWS["H7"], None),
     Guard("page before cursor", ROWS["H8"], page_before_cursor, has_lookback=False),
     Guard("dedupe", ROWS["H6"], dedupe),

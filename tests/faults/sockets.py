@@ -259,9 +259,14 @@ def asked_at_once(folder: Path, *, is_gated: bool = True) -> Outcome:
         if not is_gated:
             patch.setattr(gate, "FileLock", NoLock)
 
+        start = threading.Barrier(len(PLAYERS))
+
         def ask(player: str) -> None:
-            with contextlib.suppress(OSError):  # without the lock they take each other's files away
-                lichess(server.url, folder / "state", limits=hasty()).games_of(player)
+            start.wait()
+            for _ in range(20):
+                with contextlib.suppress(OSError):  # without the lock they take each other's files away
+                    lichess(server.url, folder / "state", limits=hasty()).games_of(player)
+                    return
 
         threads = [threading.Thread(target=ask, args=(player,)) for player in PLAYERS]
         for thread in threads:

@@ -10,6 +10,7 @@ from random import Random
 import httpx
 import orjson
 from clocks import HandClock
+from faults.books import players_of
 
 from serving.replay_api import Answer, Question, error
 from serving.replay_wire import Ending, Fault, lines
@@ -38,6 +39,8 @@ class Weather:
     roads: Sequence[Callable[[], httpx.TransportError]] = ()
     """Why a request may not even reach the server; in simulations only."""
     is_bad: bool = True
+    question: Question | None = None
+    """The request whose answer is at stake."""
     was_end: bool = False
     """The last answer to such a question looked like the end of all games: two in a row are believed, and nobody
     could tell."""
@@ -50,7 +53,7 @@ class Weather:
 
     def fault(self, _: int, question: Question) -> Fault | None:
         """The plan that the stage follows."""
-        wrong = None
+        wrong, self.question = None, question
         self.was_end = self.ends.get(question.path, False)
         if self.is_bad and self.chance.random() < self.share:
             wrong = self.chance.choice(self.kinds)(self) if self.kinds else None
@@ -253,15 +256,45 @@ def out_of_order(weather: Weather) -> Fault:
 
 
 def earlier_page(weather: Weather) -> Fault | None:
-    """The page that was sent last to such a fault, from some cache."""
-    if weather.was_end:
+    """The page that was sent last to such a fault, from some cache: this player's or another's.
+
+    Not one that skips games and yet passes for the right answer, since it holds this player's games alone, of the time
+    asked for, from the game on that was asked from. Who asks once cannot tell; to ask Lichess for every page twice
+    would be worse than what the look-back heals.
+    """
+    question = weather.question
+    if weather.was_end or question is None:
         return None
 
     def replay(found: list[bytes]) -> list[bytes]:
         before, weather.page = weather.page, found
-        return found if before is None else before
+        return found if before is None or _skips_unseen(before, found, question) else before
 
     return Fault(change=lines(replay), name="end: earlier page")
+
+
+def later_page(weather: Weather) -> Fault | None:
+    """The answer to a later question: the first games are missing, unless nobody could tell (see `earlier_page`)."""
+    question, n_missing = weather.question, weather.chance.randint(1, 3)
+    if weather.was_end or question is None:
+        return None
+
+    def shorten(found: list[bytes]) -> list[bytes]:
+        return found if _skips_unseen(found[n_missing:], found, question) else found[n_missing:]
+
+    return Fault(change=lines(shorten), name="end: later page")
+
+
+def _skips_unseen(page: list[bytes], right: list[bytes], question: Question) -> bool:
+    if all(line == other for line, other in zip(page, right, strict=False)):
+        return False  # less of the right answer, or more
+    player, since, until = question.path.rsplit("/", 1)[1], *map(question.params.get, ("since", "until"))
+    games = [orjson.loads(line) for line in page]
+    times = [one["createdAt"] for one in games]
+    is_in_time = (since is None or min(times) >= int(since)) and (until is None or max(times) < int(until))
+    # A stretch of time that has an end is gone through from its beginning, where no game need be.
+    begins_right = since is None or until is not None or int(since) in times
+    return is_in_time and begins_right and all(player in players_of(one) for one in games)
 
 
 @dataclass(frozen=True)
@@ -305,7 +338,7 @@ ROWS = {
         Row(
             "H6",
             "twice, again, out of order, crowds",
-            (twice, out_of_order, earlier_page),
+            (twice, out_of_order, earlier_page, later_page),
             has_months=True,
             turns=frozenset({"crowd"}),
         ),

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import dagster as dg
 import pandera.polars as pa
 import polars as pl
 import pytest
@@ -103,6 +104,19 @@ def test_only_the_month_that_changed_is_made_anew(lakehouse: Lakehouse) -> None:
     outcomes = lakehouse.carry_on()
     assert [outcome.batch.month for outcome in outcomes] == ["2024-01", None]
     assert lakehouse.query("SELECT count(*) FROM chess.games") == [(3,)]
+
+
+@pytest.mark.parametrize("told", ["chess/games", "chess/rejected_games"])
+def test_what_one_step_makes_is_made_anew_together_where_a_killed_run_told_of_a_part(
+    lakehouse: Lakehouse, told: str
+) -> None:
+    lakehouse.write_dump("2024-01", pgn("aaaaaaa1"), "[Site")
+    assert_good(lakehouse.make("lichess/dump_games", "2024-01"))
+    event = dg.AssetMaterialization(dg.AssetKey.from_user_string(told), partition="2024-01")
+    lakehouse.runner.instance.report_runless_asset_event(event)
+    assert_good(lakehouse.carry_on())
+    assert lakehouse.query("SELECT count(*) FROM chess.games") == [(1,)]
+    assert lakehouse.query("SELECT count(*) FROM chess.rejected_games") == [(1,)]
 
 
 def test_a_damaged_game_is_rejected_with_its_text_and_the_file_goes_on(lakehouse: Lakehouse) -> None:
