@@ -10,7 +10,7 @@ import polars as pl
 from plugins import ColumnPlugin
 from plugins.chess_rules.arrays import Array, in_threads, positions_of
 from plugins.chess_rules.compiled import compiled_once
-from plugins.chess_rules.evaluation import LIMIT_CP, START_CP, WIN_PERCENTS, Evaluations, read_evaluations, win_percents
+from plugins.chess_rules.evaluation import LIMIT_CP, WIN_PERCENTS, Evaluations, read_evaluations, win_percents
 from plugins.chess_rules.needs import EVALUATIONS, FINISHED
 from plugins.chess_rules.plies import Plies
 
@@ -64,7 +64,7 @@ def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     found = _Found(
         np.full((frame.height, 2), np.nan), np.zeros((frame.height, 2), np.int16), np.zeros(len(wins), np.int8)
     )
-    bounds = (float(WIN_PERCENTS[START_CP + LIMIT_CP]), _WINNING, _SPOILT)
+    bounds = (float(WIN_PERCENTS[evaluations.start_cp + LIMIT_CP]), _WINNING, _SPOILT)
     in_threads(_survey, frame.height, evaluations, wins, bounds, found)
     best, worst = (pl.Series(found.extremes[:, place], nan_to_null=True) for place in range(2))
     best_ply, worst_ply = (pl.Series(found.plies[:, place]).replace(0, None) for place in range(2))

@@ -7,7 +7,7 @@ import polars as pl
 from plugins import ColumnPlugin
 from plugins.chess_rules.arrays import Array, in_threads, words_at
 from plugins.chess_rules.compiled import compiled_once
-from plugins.chess_rules.evaluation import LIMIT_CP, START_CP, WIN_PERCENTS, Evaluations, read_evaluations, win_percents
+from plugins.chess_rules.evaluation import LIMIT_CP, WIN_PERCENTS, Evaluations, read_evaluations, win_percents
 from plugins.chess_rules.needs import EVALUATIONS
 from plugins.chess_rules.plies import beside
 
@@ -47,12 +47,18 @@ def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     """
     frame = games.collect()
     evaluations, usual_start = read_evaluations(frame), frame.get_column("val_initial_fen").is_null().to_numpy()
-    wins, at_start = win_percents(evaluations), np.where(usual_start, WIN_PERCENTS[START_CP + LIMIT_CP], np.nan)
+    wins, at_start = (
+        win_percents(evaluations),
+        np.where(usual_start, WIN_PERCENTS[evaluations.start_cp + LIMIT_CP], np.nan),
+    )
     plies = np.zeros(frame.height, np.int16)
     in_threads(_find_largest, frame.height, evaluations, wins, at_start, plies)
     rows = np.flatnonzero(plies)
     ply, places = plies[rows], evaluations.offsets[rows] + plies[rows] - 1
-    after, before = evaluations.clipped[places], np.where(ply == 1, START_CP, evaluations.clipped[places - 1])
+    after, before = (
+        evaluations.clipped[places],
+        np.where(ply == 1, evaluations.start_cp, evaluations.clipped[places - 1]),
+    )
     white_moved = (ply % 2 == 1) != evaluations.black_starts[rows]
     swings = pl.LazyFrame(
         {

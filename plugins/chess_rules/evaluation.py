@@ -49,6 +49,8 @@ class Evaluations(NamedTuple):
     clipped: Array
     """Centipawns within ±1000, mates included; NO_CP where there is no evaluation."""
     black_starts: Array
+    start_cp: int
+    """The position before the first move, centipawns."""
 
 
 def read_evaluations(games: pl.DataFrame) -> Evaluations:
@@ -68,7 +70,7 @@ def read_evaluations(games: pl.DataFrame) -> Evaluations:
         raise ValueError("arr_eval_cp and arr_eval_mate of a game differ in length")
     black_starts = values_of(lists.get_column("black_starts"))
     cps, mates = elements_of(cp, NO_CP), elements_of(mate, NO_MATE)
-    evaluations = Evaluations(offsets, cps, mates, np.empty(len(cps), np.int32), black_starts)
+    evaluations = Evaluations(offsets, cps, mates, np.empty(len(cps), np.int32), black_starts, START_CP)
     in_threads(_clip_all, games.height, evaluations)
     return evaluations
 
@@ -119,7 +121,7 @@ def _severity(cp_before: int, mate_before: int, cp: int, mate: int) -> int:
 
 @compiled_once
 def _clip_all(start: int, stop: int, evaluations: Evaluations) -> None:
-    offsets, cp, mate, clipped, black_starts = evaluations
+    offsets, cp, mate, clipped, black_starts, _ = evaluations
     for game in range(start, stop):
         white_moved = not black_starts[game]
         for place in range(offsets[game], offsets[game + 1]):
@@ -147,14 +149,14 @@ def judge(evaluations: Evaluations, gate: Array) -> Array:
 
 @compiled_once
 def _judge_all(start: int, stop: int, evaluations: Evaluations, gate: Array, out: Array) -> None:
-    offsets, cp, mate, _, black_starts = evaluations
+    offsets, cp, mate, _, black_starts, start_cp = evaluations
     for game in range(start, stop):
         first = offsets[game]
         for place in range(first, offsets[game + 1]):
             if gate[place] == 0:
                 continue
             side = 1 if ((place - first) % 2 == 0) != black_starts[game] else -1
-            cp_before = START_CP if place == first else cp[place - 1]
+            cp_before = start_cp if place == first else cp[place - 1]
             mate_before = NO_MATE if place == first else mate[place - 1]
             cp_after, mate_after = cp[place], mate[place]
             if (cp_before == NO_CP and mate_before == NO_MATE) or (cp_after == NO_CP and mate_after == NO_MATE):
@@ -179,7 +181,7 @@ def move_accuracies(evaluations: Evaluations) -> Array:
 def _accuracies(start: int, stop: int, evaluations: Evaluations, out: Array) -> None:
     offsets, clipped, black_starts = evaluations.offsets, evaluations.clipped, evaluations.black_starts
     for game in range(start, stop):
-        before, side = START_CP, -1 if black_starts[game] else 1
+        before, side = evaluations.start_cp, -1 if black_starts[game] else 1
         for place in range(offsets[game], offsets[game + 1]):
             after = clipped[place]
             if min(before, after) == NO_CP:
@@ -203,7 +205,7 @@ def move_losses(evaluations: Evaluations) -> Array:
 def _losses(start: int, stop: int, evaluations: Evaluations, out: Array) -> None:
     offsets, clipped, black_starts = evaluations.offsets, evaluations.clipped, evaluations.black_starts
     for game in range(start, stop):
-        before, side = START_CP, -1 if black_starts[game] else 1
+        before, side = evaluations.start_cp, -1 if black_starts[game] else 1
         for place in range(offsets[game], offsets[game + 1]):
             after = clipped[place]
             out[place] = NO_LOSS if min(before, after) == NO_CP else max(0, side * (before - after))
@@ -256,7 +258,7 @@ def _game_accuracies(start: int, stop: int, evaluations: Evaluations, out: Array
         longest = max(longest, offsets[game + 1] - offsets[game])
     series = np.empty(longest + 1, np.float64)
     count, weights, weighted, inverse = np.zeros(2, np.int64), np.zeros(2), np.zeros(2), np.zeros(2)
-    series[0] = WIN_PERCENTS[START_CP + LIMIT_CP]
+    series[0] = WIN_PERCENTS[evaluations.start_cp + LIMIT_CP]
     for game in range(start, stop):
         n_evaluations = 0
         for place in range(offsets[game], offsets[game + 1]):
