@@ -56,6 +56,7 @@ sample: $(STAMP)  ## play the embedded sample anew (needs Stockfish; takes long)
 
 bench: $(STAMP)  ## measure the parts, with medians
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/analytics.py
 
 clean:  ## remove the environment and all caches; no data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
