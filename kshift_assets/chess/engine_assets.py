@@ -94,8 +94,9 @@ def engine_asset(plugin: EnginePlugin) -> dg.AssetsDefinition:
         tally, trouble = Tally(), None
         try:
             for tally in evaluated(month, engine, plugin.nodes):
-                context.log.info(str(tally))
-                PROGRESS.info("%s %s: %s", table.key.to_user_string(), context.partition_key, tally)
+                if tally.n_wanted:
+                    context.log.info(str(tally))
+                    PROGRESS.info("%s %s: %s", table.key.to_user_string(), context.partition_key, tally)
         except (UserError, EngineBroken) as error:
             trouble = error
         except AuditFailed as failed:

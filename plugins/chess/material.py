@@ -11,7 +11,7 @@ import polars as pl
 from plugins import GamePlugin
 from plugins.chess_rules.main_line import MainLine, Stage
 from plugins.chess_rules.needs import ORTHODOX
-from plugins.chess_rules.pieces import Counts, imbalance, is_exchange_up, letters, points
+from plugins.chess_rules.pieces import Counts, imbalance, letters, points
 from plugins.chess_rules.sacrifices import given, n_sound
 
 FEW_PIECES = 6
@@ -86,35 +86,25 @@ def compute(game: chess.pgn.Game) -> Mapping[str, object]:
     endgame = next((stage for stage in stages if _n_pieces(stage.white) + _n_pieces(stage.black) <= FEW_PIECES), None)
     longest, n_longest = _longest_imbalance(stages)
     return {
-        "val_imbalance": imbalance(last.white, last.black),
-        "val_imbalance_endgame": imbalance(endgame.white, endgame.black) if endgame else None,
+        "val_imbalance": imbalance(last.difference),
+        "val_imbalance_endgame": imbalance(endgame.difference) if endgame else None,
         "val_imbalance_longest": longest,
         "n_plies_imbalance_longest": n_longest,
     } | dict(item for color in chess.COLORS for item in _of_side(line, stages, color))
 
 
 def _of_side(line: MainLine, stages: Sequence[Stage], color: chess.Color) -> Iterator[tuple[str, object]]:
-    name = chess.COLOR_NAMES[color]
-    side = 1 if color == chess.WHITE else -1
-    own = [stage.white if color == chess.WHITE else stage.black for stage in stages]
-    other = [stage.black if color == chess.WHITE else stage.white for stage in stages]
+    name, side = chess.COLOR_NAMES[color], 1 if color == chess.WHITE else -1
+    own = stages[-1].white if color == chess.WHITE else stages[-1].black
     best = max(stages, key=lambda stage: side * stage.lead)
     lead = max(0, side * best.lead)
-    pairs = [(stage.has_pair_white, stage.has_pair_black)[::side] for stage in stages]
     gifts = given(line, color)
-    lengths = [stage.n_plies for stage in stages]
-    yield f"n_points_{name}", points(own[-1])
-    yield f"val_pieces_{name}", letters(own[-1])
+    yield f"n_points_{name}", points(own)
+    yield f"val_pieces_{name}", letters(own)
     yield f"n_lead_max_{name}", lead
     yield f"n_lead_max_ply_{name}", best.ply if lead else None
-    yield (
-        f"n_plies_bishop_pair_{name}",
-        sum(n for n, (mine, theirs) in zip(lengths, pairs, strict=True) if mine and not theirs),
-    )
-    yield (
-        f"n_plies_exchange_up_{name}",
-        sum(n for n, mine, theirs in zip(lengths, own, other, strict=True) if is_exchange_up(mine, theirs)),
-    )
+    yield f"n_plies_bishop_pair_{name}", sum(stage.n_plies for stage in stages if _has_pair_alone(stage, color))
+    yield f"n_plies_exchange_up_{name}", sum(stage.n_plies for stage in stages if _is_exchange_up(stage, side))
     yield f"n_sacrifices_{name}", len(gifts.offered)
     yield f"n_pieces_left_{name}", len(gifts.left)
     yield f"n_sacrifices_sound_{name}", n_sound(line, color, gifts)
@@ -122,16 +112,26 @@ def _of_side(line: MainLine, stages: Sequence[Stage], color: chess.Color) -> Ite
     yield f"arr_ply_left_{name}", gifts.left
 
 
+def _has_pair_alone(stage: Stage, color: chess.Color) -> bool:
+    return stage.has_pair_white != stage.has_pair_black and stage.has_pair_white == color
+
+
+def _is_exchange_up(stage: Stage, side: int) -> bool:
+    queens, rooks, bishops, knights, _ = stage.difference
+    return queens == 0 and rooks == side and bishops + knights == -side
+
+
 def _longest_imbalance(stages: Sequence[Stage]) -> tuple[str | None, int | None]:
     """The earliest of those that stood equally long."""
-    lengths: dict[str, int] = {}
+    lengths: dict[tuple[int, ...], int] = {}
     for stage in stages:
-        if text := imbalance((*stage.white[:4], 0), (*stage.black[:4], 0)):
-            lengths[text] = lengths.get(text, 0) + stage.n_plies
+        pieces = stage.difference[:4]
+        lengths[pieces] = lengths.get(pieces, 0) + stage.n_plies
+    lengths.pop((0, 0, 0, 0), None)
     if not lengths:
         return None, None
-    longest = max(lengths, key=lambda text: lengths[text])
-    return longest, lengths[longest]
+    queens, rooks, bishops, knights = longest = max(lengths, key=lambda pieces: lengths[pieces])
+    return imbalance((queens, rooks, bishops, knights, 0)), lengths[longest]
 
 
 def _n_pieces(pieces: Counts) -> int:

@@ -45,7 +45,7 @@ def given(line: MainLine, color: chess.Color) -> Given:
             continue
         if max(side * lead for lead in line.leads[ply + 2 : ply + 2 + REGAIN_PLIES]) > worse:
             continue
-        before = line.nodes[ply - 1].board()
+        before = line.board(ply - 1)
         if before.is_check():
             continue
         move, reply = line.move(ply), line.move(ply + 1)
