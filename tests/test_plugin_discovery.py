@@ -8,13 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kshift_assets.chess.schemas import Games
-from kshift_assets.tables import polars_schema
+from kshift_assets.chess.seen_games import COLUMNS
 from plugins import PluginError, discover
 from tests.chess_games import frame
 
 ROOT = Path(__file__).parents[1]
-COLUMNS = list(polars_schema(Games))
 SOUND = '''"""Half of the plies."""
 
 import pandera.polars as pa
