@@ -18,7 +18,7 @@ import pytest
 from kshift_assets.chess import engine_games
 from kshift_assets.chess.engine_assets import engine_table, evaluated
 from kshift_assets.chess.engine_cache import ENGINE_POSITIONS
-from kshift_assets.chess.seen_games import COLUMNS
+from kshift_assets.chess.seen_games import COLUMNS, SeenGames
 from kshift_assets.chess.tracking import say
 from kshift_assets.definitions import engine_of
 from kshift_assets.runs import Outcome
@@ -205,6 +205,17 @@ def test_a_position_that_breaks_the_engine_costs_its_game_only(house: Lakehouse,
     assert "the engine gave no answer twice" in failed["val_error"]
     assert failed["arr_eval_cp"] is None
     assert (good["val_error"], good["arr_eval_cp"]) == (None, [0] * 5)
+
+
+def test_analytics_see_the_engine_s_evaluations_but_no_failure_of_it(house: Lakehouse, engine: Scripted) -> None:
+    clean(house, pgn("aaaaaaa1", moves=RUY), pgn("aaaaaaa2", moves=ITALIAN), pgn("aaaaaaa3", moves=MOVES))
+    engine.order(f"crash {positions(RUY)[-1]}")
+    evaluate(house)
+    seen = SeenGames(house.lake, MONTH, ["arr_eval_cp", "arr_best", "val_eval_source"])
+    games = pl.concat(seen.batches(seen.states())).sort("id_game")
+    assert games.get_column("val_eval_source").to_list() == [None, "engine", "lichess"]
+    assert games.get_column("arr_eval_cp").to_list() == [None, [0] * 5, [30, 20, 25, 210, 180]]
+    assert games.get_column("arr_best").to_list()[1] == ["a2a3", "a7a5", "a2a3", "a7a5", "a2a3"]
 
 
 def test_a_failed_game_is_tried_again_with_another_engine_only(house: Lakehouse, engine: Scripted) -> None:
