@@ -2,7 +2,11 @@
 
 import dagster as dg
 
+from kshift_assets.reporting import OPTIONAL
+
 _Condition = dg.AutomationCondition
+# Nobody may ever ask for them: what waits for its sources does not wait for these.
+OPTIONAL_ASSETS = dg.AssetSelection.tag(*next(iter(OPTIONAL.items())))
 _Any = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 
 _no_dependency_failed = ~_Condition.any_deps_match(
@@ -22,7 +26,7 @@ ON_CHANGE = (
 # What is made from whole tables waits until all of them have caught up with what they are made from: no run for each
 # month in between, and no snapshot of new games with old analytics.
 _is_behind: _Any = _Condition.any_deps_updated()
-_settled = ~_Condition.any_deps_match(_is_behind.since(_Condition.newly_updated()))
+_settled = ~_Condition.any_deps_match(_is_behind.since(_Condition.newly_updated())).ignore(OPTIONAL_ASSETS)
 
 # What has a freshness promise is also made anew each night, so that 'nothing new' and 'nothing ran' look different.
 _tick: _Any = _Condition.cron_tick_passed("30 4 * * *")
@@ -35,3 +39,10 @@ ON_SETTLED_CHANGE_OR_NIGHTLY = (
     & ~_Condition.in_progress()
     & _no_dependency_failed
 ).with_label("a source of it changed and all of them are done, or a night passed")
+
+# What is made of nothing but code and the packages that it brings: `kshift ingest` makes it first.
+_is_other_code: _Any = _Condition.code_version_changed()  # type: ignore[assignment]  # asset conditions serve
+_still_missing: _Any = _Condition.missing() & _tick
+ON_NEW_CODE = ((_is_other_code | _still_missing).since_last_handled() & ~_Condition.in_progress()).with_label(
+    "its code is another, or a night passed and it was never made"
+)

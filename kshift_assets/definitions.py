@@ -11,6 +11,8 @@ from kshift_assets.chess.cleaned import clean_games
 from kshift_assets.chess.engine_assets import engine_asset, engine_table
 from kshift_assets.chess.frontier import players_frontier
 from kshift_assets.chess.marts import MARTS, mart_asset, marts_over
+from kshift_assets.chess.opening_differences import OPENING_DIFFERENCES, opening_differences
+from kshift_assets.chess.openings import OPENINGS, openings
 from kshift_assets.chess.profiles import players, rating_histories, user_profiles
 from kshift_assets.chess.seen_games import COLUMNS, ENGINE_EVAL
 from kshift_assets.chess.sources import dump_games, fetches, pending_games, player_games
@@ -51,11 +53,14 @@ from sensors.ingestion import HOURLY_INGEST, INGEST_JOB
 from sensors.profiles import DAILY_PROFILES, PROFILES_JOB
 from sensors.tv import TV_JOB, watch_tv_every_minute
 
+# Tables whose model stands beside the asset that makes them.
+COLOCATED = (OPENINGS, OPENING_DIFFERENCES)
+
 
 def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Definitions:
     """The whole graph for these settings; tests pass their own settings, and plugins where they want others."""
     found = find_plugins() if plugins is None else plugins
-    tables = {table.full_name: table for table in [*TABLES, *map(_table_of, found)]}
+    tables = {table.full_name: table for table in [*TABLES, *COLOCATED, *map(_table_of, found)]}
     chess_marts = marts_over(tables)
     window = timedelta(hours=settings.fresh_hours)
     freshness = dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window * 0.9)
@@ -69,6 +74,8 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
         clean_games,
         players,
         players_frontier,
+        openings,
+        opening_differences,
         *_analytics(found),
         *(mart_asset(mart, tables, freshness, age) for mart in chess_marts),
     ]
@@ -102,8 +109,9 @@ def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
         GAMES,
         REJECTED_GAMES,
         PLAYERS,
+        *COLOCATED,
         *analytics,
-        *(mart.table for mart in marts_over({table.full_name for table in [*TABLES, *analytics]})),
+        *(mart.table for mart in marts_over({table.full_name for table in [*TABLES, *COLOCATED, *analytics]})),
     ]
 
 
@@ -120,7 +128,11 @@ def _table_of(plugin: Plugin) -> Table:
 
 def find_plugins() -> list[Plugin]:
     """Every plugin of this installation; a broken one raises UserError with a sentence that names its file."""
-    taken = {*(table.name for table in (*TABLES, *VIEWS)), *(mart.name for mart in MARTS), SNAPSHOT_KEY.path[-1]}
+    taken = {
+        *(table.name for table in (*TABLES, *COLOCATED, *VIEWS)),
+        *(mart.name for mart in MARTS),
+        SNAPSHOT_KEY.path[-1],
+    }
     try:
         return discover(COLUMNS, taken=taken)
     except PluginError as error:

@@ -9,6 +9,9 @@ from graphlib import TopologicalSorter
 
 import dagster as dg
 from dagster import DagsterInstance
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,  # the only name under which Dagster 1.13 has it
+)
 
 from kshift_assets.liveness import TAG, Liveness
 from kshift_assets.reporting import OPTIONAL
@@ -151,6 +154,8 @@ class Runner:
             together = self._made_with(key)
             parents = {up for one in together for up in self.graph.get(one).parent_keys}
             running = {month for month, running in stale.items() if parents & set(running)}
+            if not parents and not is_split and self._is_other_code(key):
+                stale.setdefault(None, []).append(key)
             months = running | {month for up in parents for month in events[up]} if is_split else {None}
             for month in months:
                 own = min(events[one].get(month, 0) for one in together)
@@ -163,6 +168,15 @@ class Runner:
     def _made_with(self, key: dg.AssetKey) -> AbstractSet[dg.AssetKey]:
         """What one step makes, all of it or nothing: the asset itself, and others."""
         return self.graph.get(key).execution_set_asset_keys
+
+    def _is_other_code(self, key: dg.AssetKey) -> bool:
+        """Whether what is made of nothing but code was never made, or by another version; sources are asked instead."""
+        node = self.graph.get(key)
+        if node.automation_condition is None:
+            return False
+        records = self.instance.fetch_materializations(key, limit=1).records
+        tags = records[0].asset_materialization.tags or {} if records and records[0].asset_materialization else {}
+        return tags.get(CODE_VERSION_TAG) != node.code_version
 
     def _is_old(self, key: dg.AssetKey, max_age: timedelta) -> bool:
         made = self.made(key)
