@@ -5,7 +5,7 @@ import dagster as dg
 from kshift_assets.reporting import OPTIONAL
 
 _Condition = dg.AutomationCondition
-# Nobody may ever ask for them: what waits for its sources does not wait for these.
+# They are behind their sources for as long as nobody asks for them: nothing waits for them.
 OPTIONAL_ASSETS = dg.AssetSelection.tag(*next(iter(OPTIONAL.items())))
 _Any = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 

@@ -13,6 +13,7 @@ from kshift_assets.chess.frontier import players_frontier
 from kshift_assets.chess.marts import MARTS, mart_asset, marts_over
 from kshift_assets.chess.opening_differences import OPENING_DIFFERENCES, opening_differences
 from kshift_assets.chess.openings import OPENINGS, openings
+from kshift_assets.chess.positions import POSITIONS, positions
 from kshift_assets.chess.profiles import players, rating_histories, user_profiles
 from kshift_assets.chess.seen_games import COLUMNS, ENGINE_EVAL
 from kshift_assets.chess.sources import dump_games, fetches, pending_games, player_games
@@ -54,7 +55,7 @@ from sensors.profiles import DAILY_PROFILES, PROFILES_JOB
 from sensors.tv import TV_JOB, watch_tv_every_minute
 
 # Tables whose model stands beside the asset that makes them.
-COLOCATED = (OPENINGS, OPENING_DIFFERENCES)
+COLOCATED = (OPENINGS, OPENING_DIFFERENCES, POSITIONS)
 
 
 def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Definitions:
@@ -76,6 +77,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
         players_frontier,
         openings,
         opening_differences,
+        positions,
         *_analytics(found),
         *(mart_asset(mart, tables, freshness, age) for mart in chess_marts),
     ]

@@ -11,6 +11,7 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from kshift_assets.automation import ON_SETTLED_CHANGE_OR_NIGHTLY
+from kshift_assets.chess.position_search import MACROS
 from kshift_assets.chess.schemas import Failures, Moves
 from kshift_assets.chess.tables import GAMES
 from kshift_assets.reporting import OWNER, AuditFailed, Finding, Report, Table, code_reference_of, refuse, report
@@ -132,8 +133,7 @@ def snapshot_asset(
 
     @dg.asset(
         key=SNAPSHOT_KEY,
-        # An optional table is behind its sources for as long as nobody asks for it: nothing waits for it.
-        deps=sorted({spec.asset_key for spec in checks} - {table.key for table in tables if table.optional}),
+        deps=sorted({spec.asset_key for spec in checks}),
         group_name="published",
         kinds={"duckdb", "parquet"},
         owners=[OWNER],
@@ -177,7 +177,9 @@ def snapshot_asset(
                 if analytics:
                     names = {table.full_name for table in analytics}
                     pins.append(pin_failures([one for one in pins if one.name in names]))
-                catalog = snapshots.publish(pins, lambda database: findings.extend(audit(database, pins, complete)))
+                catalog = snapshots.publish(
+                    pins, lambda database: findings.extend(audit(database, pins, complete)), macros=MACROS
+                )
         except AuditFailed as failure:
             yield from refuse(SNAPSHOT_KEY, failure.finding)
             return

@@ -54,11 +54,16 @@ class Snapshots(dg.ConfigurableResource["Snapshots"]):
             yield
 
     def publish(
-        self, pins: Sequence[Pin], audit: Callable[[duckdb.DuckDBPyConnection], None], now: datetime | None = None
+        self,
+        pins: Sequence[Pin],
+        audit: Callable[[duckdb.DuckDBPyConnection], None],
+        now: datetime | None = None,
+        macros: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Write a snapshot of the pins, let `audit` look at it, and make it the latest; returns its catalog.
 
-        An exception of `audit` comes out, and the latest snapshot stays what it was.
+        `macros` are statements that run behind the views: what consumers may call, and the constants for it. An
+        exception of `audit` comes out, and the latest snapshot stays what it was.
         """
         time = now or datetime.now(UTC)
         root = Path(self.folder)
@@ -66,7 +71,7 @@ class Snapshots(dg.ConfigurableResource["Snapshots"]):
         draft = root / "snapshots" / f".{snapshot_id}.{os.getpid()}"
         make_folder(draft)
         try:
-            _write_database(draft / DATABASE, pins, snapshot_id, time)
+            _write_database(draft / DATABASE, pins, macros, snapshot_id, time)
             with duckdb.connect(str(draft / DATABASE), read_only=True) as connection:
                 audit(connection)
             catalog = _catalog(pins, snapshot_id, time)
@@ -117,7 +122,7 @@ def _catalog(pins: Sequence[Pin], snapshot_id: str, time: datetime) -> dict[str,
     return {"snapshot": snapshot_id, "published": time.isoformat(), "tables": tables}
 
 
-def _write_database(path: Path, pins: Sequence[Pin], snapshot_id: str, time: datetime) -> None:
+def _write_database(path: Path, pins: Sequence[Pin], macros: Sequence[str], snapshot_id: str, time: datetime) -> None:
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH {_quoted(str(path))} AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')")
         connection.execute("USE snapshot")
@@ -129,6 +134,8 @@ def _write_database(path: Path, pins: Sequence[Pin], snapshot_id: str, time: dat
             connection.execute(f"COMMENT ON VIEW {pin.name} IS {_quoted(pin.text)}")
             for column, text in pin.descriptions.items():
                 connection.execute(f"COMMENT ON COLUMN {pin.name}.{column} IS {_quoted(text)}")
+        for statement in macros:
+            connection.execute(statement)
         connection.execute("USE memory")
         connection.execute("DETACH snapshot")
 
