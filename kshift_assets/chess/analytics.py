@@ -131,13 +131,13 @@ class Month:
     def _computed(self, missing: Missing) -> Iterator[pl.DataFrame]:
         if missing.games.is_empty():
             return
-        n_games = n_failed = 0
+        n_games, errors = 0, pl.Series(dtype=pl.String)
         for games in self._games.batches(missing.games):
             rows = compute_rows(self._plugin, games, self._spread).with_columns(dt_month=pl.lit(self._month))
             n_games += rows.get_column("val_not_applicable").null_count()
-            n_failed += rows.height - rows.get_column("val_error").null_count()
+            errors = errors.append(rows.get_column("val_error").drop_nulls())
             yield rows.join(missing.games, on="id_game", how="left", maintain_order="left")
-        if not (finding := mostly_computed(n_failed, n_games)).passed:
+        if not (finding := mostly_computed(errors, n_games)).passed:
             raise AuditFailed(finding)
 
 
@@ -218,7 +218,7 @@ def analytic_asset(plugin: Plugin, engines: Sequence[dg.AssetKey] = ()) -> dg.As
             Finding("schema", passed=True, metadata={"rows": rows.height}),
             unique_id_game(rows),
             every_row_has_its_game(rows, month.games()),
-            mostly_computed(counts["failed"], counts["applicable"]),
+            mostly_computed(rows.get_column("val_error").drop_nulls(), counts["applicable"]),
             no_failures(rows),
         ]
         work = {"computed": missing.games.height, "kept": missing.valid.height, "dropped": missing.n_dropped}
@@ -234,10 +234,11 @@ def unique_id_game(rows: pl.DataFrame) -> Finding:
     return Finding("unique_id_game", passed=not repeated, metadata={"repeated": repeated}, text=text)
 
 
-def mostly_computed(n_failed: int, n_games: int) -> Finding:
+def mostly_computed(errors: pl.Series, n_games: int) -> Finding:
     """Whether the plugin works at all; a handful of games tells nothing."""
+    n_failed = errors.len()
     passed = n_failed <= FAILED_FAILURE * n_games or n_games < FEW_GAMES
-    text = "" if passed else f"{n_failed} of {n_games} games failed: the plugin itself is broken"
+    text = "" if passed else f"{n_failed} of {n_games} games failed, so the plugin itself is broken: {errors[0]}"
     return Finding("mostly_computed", passed=passed, metadata={"failed": n_failed, "games": n_games}, text=text)
 
 

@@ -9,8 +9,9 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
-# Nothing that is compiled here makes arrays, so none needs to count references to them: that takes half of the time.
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# What makes no arrays need not count references to those it gets: that takes half of the time in small functions.
+_WITHOUT_ARRAYS = {**_OPTIONS, "_nrt": False}
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -25,20 +26,23 @@ def compiled(function: Function) -> Function:
     It is compiled when one that calls it is, and needs no cache of its own. Integers wrap around, arrays are not
     checked for bounds: whoever indexes proves that the index lies inside. It makes no arrays: it fills those it gets.
     """
-    return cast("Function", numba.njit(**_OPTIONS)(function))
+    return cast("Function", numba.njit(**_WITHOUT_ARRAYS)(function))
 
 
-def compiled_once(function: Function) -> Function:
+def compiled_once(function: Function, *, makes_arrays: bool = True) -> Function:
     """The function as machine code that is kept on disk: compiled once on a machine, then loaded in a fraction of it.
 
     numba keeps it beside the source, or below the user's cache folder where the source cannot be written to
     (NUMBA_CACHE_DIR names another place). Where neither can be written to, and where what is kept there is damaged
     (a file that a power cut left empty), the function is compiled again: that costs seconds, never a result.
+    One that does not make arrays of its own is faster if that is said.
     """
+    options = _OPTIONS if makes_arrays else _WITHOUT_ARRAYS
+    afresh = numba.njit(**options)(function)
     try:
-        kept = numba.njit(cache=True, **_OPTIONS)(function)
+        kept = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # numba finds no folder that it can write to
-        return compiled(function)
+        return cast("Function", afresh)
     chosen: list[Callable[..., Any]] = []
 
     def call(*arguments: object) -> object:
@@ -48,7 +52,7 @@ def compiled_once(function: Function) -> Function:
             result = kept(*arguments)
         except Exception:  # noqa: BLE001  # pickle raises anything; an error of the function itself comes again below
             _forget(kept.stats.cache_path, function)
-            chosen[:] = [compiled(function)]
+            chosen[:] = [afresh]
             return chosen[0](*arguments)
         chosen[:] = [kept]
         return result

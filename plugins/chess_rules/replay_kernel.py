@@ -331,7 +331,7 @@ def _kernel(stamp: int) -> Callable[..., int]:
     return play
 
 
-_play = compiled_once(_kernel(_STAMP))
+_play = compiled_once(_kernel(_STAMP), makes_arrays=False)
 
 
 def play(
