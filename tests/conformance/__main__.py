@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.conformance import openings
 from tests.conformance.metrics import MUST_BE_EQUAL, Metric, report
 from tests.conformance.recorded import LICHESS
 
@@ -37,9 +38,23 @@ def differences(metrics: Iterable[Metric]) -> str:
         f"| {one.name} | [{id_game}](https://lichess.org/{id_game}) | {what} | {_shown(ours)} | {_shown(theirs)} "
         f"| {one.why(id_game) or '**not known**'} |"
         for one in metrics
+        if not one.name.startswith("opening")
         for id_game, what, ours, theirs in one.differences
     ]
     return "\n".join(["| metric | game | of it | ours | theirs | why |", "|---|---|---|---|---|---|", *lines])
+
+
+def other_openings() -> str:
+    """Every opening that differs in code or name, with all its games: most differ in the same way."""
+    lines = [
+        f"| {_opening(eco, name)} | {_opening(eco_by_moves, name_by_moves)} | {reason} | {number} | {' '.join(ids)} |"
+        for eco, name, eco_by_moves, name_by_moves, reason, number, ids in openings.differences().iter_rows()
+    ]
+    return "\n".join(["| theirs | ours | why | games | their ids |", "|---|---|---|---|---|", *lines])
+
+
+def _opening(eco: str | None, name: str | None) -> str:
+    return " ".join(part for part in (eco, name) if part) or "none"
 
 
 def _shown(answer: object) -> str:
@@ -56,6 +71,7 @@ def main() -> int:
         return 0
     metrics = report()
     text = f"{table(metrics)}\n\nEvery difference:\n\n{differences(metrics)}\n"
+    text += f"\nEvery difference of openings (code alone where the file has no name):\n\n{other_openings()}\n"
     sys.stdout.write(text)
     if arguments.write:
         page = PAGE.read_text(encoding="utf-8")

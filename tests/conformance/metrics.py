@@ -10,7 +10,7 @@ import polars as pl
 
 from kshift_assets.chess.seen_games import COLUMNS
 from plugins import Plugin, discover
-from plugins.chess import opening
+from tests.conformance import openings
 from tests.conformance.recorded import (
     DUMPS,
     EXPORTS,
@@ -50,9 +50,6 @@ WHY = {
 """Why a game differs in a metric, or all games that do."""
 OF_EVALUATIONS = ("judgments", "acpl", "accuracy", "comeback", "largest_swing", "phases")
 """Analytics that a dump can tell to the last digit. Their thinking times it cannot: its clocks show whole seconds."""
-
-
-_NAMED = pl.col("val_eco").is_not_null() & (pl.col("val_variant") == "standard")
 
 
 @dataclass
@@ -162,24 +159,6 @@ def divisions() -> Iterator[Answer]:
                 yield id_game, name, row[ply], document["division"].get(name)
 
 
-def openings(column: str, key: str) -> Iterator[Answer]:
-    """ECO, name or length of the opening, found from the moves alone."""
-    known = games().filter(_NAMED)
-    for row in opening.from_moves(known).iter_rows(named=True):
-        theirs = documents()[row["id_game"]]["opening"]
-        if key in theirs:
-            yield row["id_game"], key, row[column], theirs[key]
-
-
-def openings_of_dumps() -> Iterator[Answer]:
-    """ECO of real dumps' tags."""
-    dump, _ = games_of_pgn(*DUMPS)
-    known = dump.filter(_NAMED)
-    theirs = dict(known.select("id_game", "val_eco").iter_rows())
-    for row in opening.from_moves(known).iter_rows(named=True):
-        yield row["id_game"], "ECO", row["val_eco"], theirs[row["id_game"]]
-
-
 def glyphs_of_exports() -> Iterator[Answer]:
     """Every evaluated ply of PGN that the site exported: its glyphs follow the site's rule."""
     exported, glyphs = games_of_pgn(*EXPORTS)
@@ -237,11 +216,9 @@ def same_of_both_forms(name: str) -> Iterator[Answer]:
 
 
 def _openings() -> Iterator[Metric]:
-    if hasattr(opening, "from_moves"):
-        yield metric("opening from the moves: ECO", "games", openings("val_eco", "eco"))
-        yield metric("opening from the moves: name", "games", openings("val_opening_name", "name"))
-        yield metric("opening from the moves: plies", "games", openings("n_opening_ply", "ply"))
-        yield metric("opening from the moves of dumps: ECO", "games", openings_of_dumps())
+    for when, new in ((f"games since {openings.NEW}", True), ("older games", False)):
+        for column, what in (("val_eco", "ECO"), ("val_opening", "name"), ("n_opening_ply", "plies")):
+            yield metric(f"opening from the moves, {when}: {what}", "games", openings.answers(column, new=new))
 
 
 def report() -> list[Metric]:
