@@ -41,12 +41,14 @@ def recorded() -> pl.DataFrame:
 
 
 @needs_recordings
-@pytest.mark.parametrize("part", range(4))
-def test_every_ply_of_every_recorded_game_is_what_python_chess_says(part: int) -> None:
-    games = recorded()[part::4]
+@pytest.mark.parametrize(
+    ("step", "n_plies"), [(20, 40_000), pytest.param(1, 800_000, marks=pytest.mark.whole)], ids=["some", "all"]
+)
+def test_every_ply_of_recorded_games_is_what_python_chess_says(step: int, n_plies: int) -> None:
+    games = recorded().gather_every(step)
     replayed = replay(games)
     assert not replayed.status.any()
-    assert assert_as_told(games, replayed) > 200_000
+    assert assert_as_told(games, replayed) > n_plies
 
 
 def test_every_ply_of_the_sample_is_what_python_chess_says() -> None:

@@ -1,8 +1,5 @@
 """Profiles and rating histories, on real runs against the replay server: who is asked for, and what becomes of it."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -25,7 +22,7 @@ from serving.replay import ReplayServer
 from serving.replay_api import Answer, error
 from serving.replay_wire import Fault
 from serving.replay_world import World
-from worlds import MARCH, game, hasty, lichess, world
+from worlds import MARCH, game, hasty, lichess
 
 PROFILE: dict[str, Any] = {
     "id": "alice_a",
@@ -311,34 +308,3 @@ def test_followed_players_come_first_then_those_with_most_games(
     assert all(one.succeeded for one in lakehouse.carry_on())
     names = [name for (name,) in lakehouse.query("SELECT id_user FROM chess.players ORDER BY 1")]
     assert names == ["often-met", "rare4", "zz-followed"]
-
-
-def test_a_second_ingest_asks_twice_a_player_and_makes_nothing(tmp_path: Path) -> None:
-    with ReplayServer(world(30, players=["alice_a", "carla-c"])) as server:
-        server.world.rating_histories["alice_a"] = [{"name": "Blitz", "points": [[2024, 2, 1, 1500]]}]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "KSHIFT_HOME": str(tmp_path / "home"),
-            "KSHIFT_LICHESS_URL": server.url,
-            "KSHIFT_PLAYERS": "alice_a,carla-c",
-            "COLUMNS": "200",
-        }
-
-        def kshift(*arguments: str) -> str:
-            command = [Path(sys.executable).with_name("kshift"), *arguments]
-            found = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-            assert found.returncode == 0, found.stdout + found.stderr
-            return found.stdout
-
-        first = kshift("ingest")
-        assert "lichess/user_profiles: 3 rows" in first
-        assert first.count("published/snapshot") == 1
-        n_first = len(server.ledger.asked)
-        second = kshift("ingest")
-        paths = [one.question.path for one in server.ledger.asked[n_first:]]
-        assert len(paths) <= 4
-        assert {path.rpartition("/")[0] for path in paths} == {"/api/games/user"}
-        assert "rows" not in second
-        query = "SELECT count(*) AS n, count(n_rating) AS m FROM chess.players, lichess.rating_histories"
-        assert kshift("sql", query, "--format", "csv").splitlines() == ["n,m", "3,3"]
-        assert server.ledger.together == []
