@@ -13,9 +13,10 @@ from tiled_games import MONTH, tiled, write_result
 
 from kshift_assets.chess.analytics import Month
 from kshift_assets.chess.schemas import Games
+from kshift_assets.chess.seen_games import SOURCE
 from kshift_assets.definitions import find_plugins
 from kshift_assets.tables import polars_schema
-from plugins import GamePlugin, Plugin
+from plugins import EnginePlugin, GamePlugin, Plugin
 from resources.lake import Lake
 from resources.workers import Workers
 
@@ -61,11 +62,12 @@ def _seconds(plugin: Plugin, lake: Lake, workers: Workers) -> float:
 
 def main() -> None:
     """Print a row for each analytic, and the whole."""
-    plugins = find_plugins()
+    plugins = [plugin for plugin in find_plugins() if not isinstance(plugin, EnginePlugin)]
     by_game = [plugin for plugin in plugins if isinstance(plugin, GamePlugin)]
     of_columns = [plugin for plugin in plugins if plugin not in by_game]
+    few = pl.concat(tiled(600)).with_columns(pl.lit("lichess").alias(SOURCE))
     for plugin in plugins:  # compiled code and worker processes start once, not in the first measurement
-        plugin.run(pl.concat(tiled(600)), Workers().map)
+        plugin.run(few, Workers().map)
     rows = measured(of_columns, GAMES, ADDED)
     rows += measured(by_game, GAMES // PART, ADDED // PART)
     print(f"{'analytic':<20}{'games':>9}{'all, s':>9}{'added':>8}{'s':>8}{'share':>8}")
