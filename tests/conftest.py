@@ -9,6 +9,9 @@ import pytest
 from dagster import DagsterInstance
 
 from lakehouse import Lakehouse
+from plugins.chess.largest_swing import plugin as largest_swing
+from plugins.chess.move_count import plugin as move_count
+from plugins.chess.opening import plugin as opening
 
 
 @pytest.fixture(autouse=True)
@@ -27,5 +30,14 @@ def instance() -> Iterator[DagsterInstance]:
 
 @pytest.fixture
 def lakehouse(tmp_path: Path, instance: DagsterInstance) -> Lakehouse:
-    """A complete lakehouse without data, whose dumps come from a folder of its own."""
+    """A lakehouse without data, whose dumps come from a folder of its own, with a few of the analytics and their marts.
+
+    `whole_lakehouse` has all of them, and takes several times as long.
+    """
+    return Lakehouse(tmp_path, instance, [move_count, largest_swing, opening])
+
+
+@pytest.fixture
+def whole_lakehouse(tmp_path: Path, instance: DagsterInstance) -> Lakehouse:
+    """The same with everything that there is."""
     return Lakehouse(tmp_path, instance)

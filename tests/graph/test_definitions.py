@@ -23,8 +23,8 @@ COLUMN = re.compile(r"(id|tm|dt|n|ind|val|arr)_[a-z0-9_]+")
 
 
 @pytest.fixture
-def graph(lakehouse: Lakehouse) -> AssetGraph:
-    return lakehouse.definitions.resolve_asset_graph()
+def graph(whole_lakehouse: Lakehouse) -> AssetGraph:
+    return whole_lakehouse.definitions.resolve_asset_graph()
 
 
 def test_imports_point_down_only() -> None:
@@ -158,8 +158,8 @@ def test_analytics_of_evaluations_follow_the_engine_and_the_others_do_not(graph:
     assert followers.isdisjoint({"move_count", "time_usage", "opening"})
 
 
-def test_an_optional_asset_runs_only_where_the_selection_names_it(lakehouse: Lakehouse) -> None:
-    names = lambda selection: {key.to_user_string() for key in lakehouse.runner.select(selection)}  # noqa: E731
+def test_an_optional_asset_runs_only_where_the_selection_names_it(whole_lakehouse: Lakehouse) -> None:
+    names = lambda selection: {key.to_user_string() for key in whole_lakehouse.runner.select(selection)}  # noqa: E731
     assert "analytics/engine_eval" not in names("*")
     assert "analytics/engine_eval" not in names("key:chess/games+")
     assert names("analytics/engine_eval") == {"analytics/engine_eval"}

@@ -73,17 +73,19 @@ def test_a_dump_reaches_the_published_database(lakehouse: Lakehouse) -> None:
     ]
 
 
-def test_rerunning_everything_changes_no_row(lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rerunning_everything_changes_no_row(whole_lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KSHIFT_PROFILE_BUDGET", "0")  # nobody is there to be asked about players
-    lakehouse.write_dump("2024-01", pgn("aaaaaaa1"), pgn("aaaaaaa2"))
-    lakehouse.make("lichess/dump_games", "2024-01")
-    assert_good(lakehouse.carry_on())
-    tables = [name for name, table in lakehouse.snapshots.latest()["tables"].items() if table["files"]]
-    before = {name: sorted(map(str, lakehouse.query(f"SELECT * FROM {name}"))) for name in tables}
+    whole_lakehouse.write_dump("2024-01", pgn("aaaaaaa1"), pgn("aaaaaaa2"))
+    whole_lakehouse.make("lichess/dump_games", "2024-01")
+    assert_good(whole_lakehouse.carry_on())
+    tables = [name for name, table in whole_lakehouse.snapshots.latest()["tables"].items() if table["files"]]
+    before = {name: sorted(map(str, whole_lakehouse.query(f"SELECT * FROM {name}"))) for name in tables}
     assert all(
-        outcome.succeeded for outcome in lakehouse.make("*", "2024-01") if "player_games" not in str(outcome.batch)
+        outcome.succeeded
+        for outcome in whole_lakehouse.make("*", "2024-01")
+        if "player_games" not in str(outcome.batch)
     )
-    assert {name: sorted(map(str, lakehouse.query(f"SELECT * FROM {name}"))) for name in tables} == before
+    assert {name: sorted(map(str, whole_lakehouse.query(f"SELECT * FROM {name}"))) for name in tables} == before
     assert sum(map(len, before.values())) > 10
 
 

@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import chess
+import dagster as dg
 import duckdb
 import pytest
 from board_oracle import signed
@@ -14,6 +16,7 @@ from chess.polyglot import zobrist_hash
 from kshift_assets.chess import positions
 from kshift_assets.chess.positions import POSITIONS
 from lakehouse import Lakehouse, pgn
+from plugins.chess.move_count import plugin as move_count
 from resources.lake import Lake
 
 SPANISH = "r1bqkbnr/pppp1ppp/2n5/1B2p3/4P3/5N2/PPPP1PPP/RNBQK2R b KQkq - 3 3"
@@ -25,9 +28,14 @@ CLOCKED = (
 )
 
 
-@pytest.fixture
-def searchable(lakehouse: Lakehouse) -> Lakehouse:
+@pytest.fixture(scope="module")
+def searchable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
     """Four games of two months: two through the Spanish, one of them twice; published with their positions."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield _published(Lakehouse(tmp_path_factory.mktemp("searchable"), instance, [move_count]))
+
+
+def _published(lakehouse: Lakehouse) -> Lakehouse:
     lakehouse.write_dump("2024-01", pgn("aaaaaaa1", moves=CLOCKED), pgn("aaaaaaa2"))
     again = "1. Nf3 Nc6 2. e4 e5 3. Bb5 Nf6 4. Bf1 Ng8 5. Bb5 "
     lakehouse.write_dump(
