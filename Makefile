@@ -55,9 +55,11 @@ conformance: $(STAMP)  ## hold analytics and readers against real recordings, wi
 sample: $(STAMP)  ## play the embedded sample anew (needs Stockfish; takes long)
 	$(BIN)/python -B data/sample/generate.py
 
-bench: $(STAMP)  ## measure the parts, with medians
+bench: $(STAMP)  ## measure reading and storing, every analytic, new games, the search for positions: medians
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/analytics.py
+	$(BIN)/python benchmarks/increment.py
+	$(BIN)/python benchmarks/positions.py
 
 clean:  ## remove the environment and all caches; no data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

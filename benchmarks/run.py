@@ -1,23 +1,20 @@
-"""How fast the parts are, on games of the embedded sample repeated: medians of several rounds, in one run."""
+"""How fast games are read, cleaned and stored, on the sample's again and again: medians of several rounds, in one run."""
 
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import polars as pl
+from tiled_games import MONTH, SAMPLE, dump_rows
 
 from kshift_assets.chess.cleaning import from_dump
 from kshift_assets.chess.pgn import read_games
-from kshift_assets.chess.schemas import DumpGames, Games
-from kshift_assets.definitions import find_plugins
+from kshift_assets.chess.schemas import Games
 from kshift_assets.tables import polars_schema
 from resources.dumps import Dumps
 from resources.lake import Cursor, Lake
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
-MONTH = "2024-01"
 ROUNDS = 5
 GAMES = 20_000
 
@@ -46,13 +43,7 @@ def main() -> None:
     """Print a row for each part."""
     text, number = dump_bytes()
     parsed = pl.concat(read_games([text]))
-    rows = parsed.with_columns(
-        id_game=pl.format("{}", pl.int_range(10_000_000, 10_000_000 + parsed.height)),
-        val_file=pl.lit(f"lichess_db_standard_rated_{MONTH}.pgn"),
-        val_file_sha256=pl.lit("0" * 64),
-        tm_ingested=pl.lit("2024-02-01").str.to_datetime("%Y-%m-%d", time_unit="us", time_zone="UTC"),
-        dt_month=pl.lit(MONTH),
-    ).select(polars_schema(DumpGames).names())
+    rows = dump_rows(parsed.with_columns(id_game=pl.format("{}", pl.int_range(10_000_000, 10_000_000 + parsed.height))))
     games, _ = from_dump(rows)
     print(f"{'part':<34}{'games':>9}{'median s':>10}{'games/s':>12}")
 
@@ -61,8 +52,6 @@ def main() -> None:
 
     show("PGN to rows", number, timed(lambda: list(read_games([text]))))
     show("dump rows to chess.games", rows.height, timed(lambda: from_dump(rows)))
-    for plugin in find_plugins():
-        show(f"analytic {plugin.name}", games.height, timed(lambda plugin=plugin: plugin.run(games)))
     with tempfile.TemporaryDirectory() as folder:
         lake, schema = Lake(uri=folder), polars_schema(Games)
 

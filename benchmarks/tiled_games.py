@@ -22,14 +22,18 @@ def sample_games() -> pl.DataFrame:
     """The sound games of the sample's dump of MONTH, as rows of chess.games."""
     dumps = Dumps(folder=str(SAMPLE))
     parsed = pl.concat(read_games(chunk for file in dumps.find(MONTH) for chunk in dumps.chunks(file)))
-    rows = parsed.with_columns(
+    games, _ = from_dump(dump_rows(parsed))
+    return games
+
+
+def dump_rows(parsed: pl.DataFrame) -> pl.DataFrame:
+    """Parsed games as rows of lichess.dump_games."""
+    return parsed.with_columns(
         val_file=pl.lit(f"lichess_db_standard_rated_{MONTH}.pgn"),
         val_file_sha256=pl.lit("0" * 64),
         tm_ingested=pl.lit("2024-02-01").str.to_datetime("%Y-%m-%d", time_unit="us", time_zone="UTC"),
         dt_month=pl.lit(MONTH),
-    )
-    games, _ = from_dump(rows.select(polars_schema(DumpGames).names()))
-    return games
+    ).select(polars_schema(DumpGames).names())
 
 
 def tiled(number: int, *, first: int = 0, size: int = 50_000) -> Iterator[pl.DataFrame]:
