@@ -1,4 +1,4 @@
-"""How fast games are read, cleaned and stored, on the sample's again and again: medians of several rounds, in one run."""
+"""How fast games are read, cleaned and stored, on the sample's repeated: medians of several rounds, in one run."""
 
 import statistics
 import tempfile

@@ -1,4 +1,7 @@
-"""The chess tables: every column with its type, meaning and rule. The only place where they are written."""
+"""The columns of source and cleaned tables and of views: types, meanings and rules, written only here.
+
+What stands in a file of its own has its columns there: analytics, marts, openings and positions.
+"""
 
 from types import new_class
 from typing import Annotated, cast
