@@ -23,7 +23,7 @@ FOLDERS = ("/usr/games", "/usr/local/games", "/usr/local/bin", "/opt/homebrew/bi
 SETTING = "KSHIFT_ENGINE"
 HASH_MB = 8
 """Small, since it is emptied before every position: so an answer depends on the position and the nodes alone."""
-START_S = 15.0
+START_S, KILL_S = 15.0, 5.0
 SLOWEST_NODES_PER_S = 1_000
 """An engine that is slower than this has hung."""
 _SCORE = re.compile(r"^info\b.* score (cp|mate) (-?\d+)(?: (lowerbound|upperbound))?")
@@ -129,9 +129,9 @@ class Crew:
         self._desks = [None] * self.workers
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            self._runner.run(self._close())
+            self._runner.run(self._close() if kind is None else self._abandon())
         finally:
             self._runner.close()
 
@@ -190,6 +190,14 @@ class Crew:
 
     async def _close(self) -> None:
         await asyncio.gather(*(desk.close() for desk in self._desks if desk))
+
+    async def _abandon(self) -> None:
+        """End everything at once. An interrupt leaves the work where it was, and it would go on with new processes."""
+        if working := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in working:
+                task.cancel()
+            await asyncio.wait(working, timeout=KILL_S)
+        await asyncio.gather(*(desk.kill() for desk in self._desks if desk))
 
 
 class _Protocol(chess.engine.UciProtocol):
@@ -260,7 +268,7 @@ class _Desk:
         """End the process that this desk started."""
         with suppress(ProcessLookupError):
             self._transport.kill()
-        await asyncio.wait([self._protocol.returncode], timeout=5)
+        await asyncio.wait([self._protocol.returncode], timeout=KILL_S)
         self._transport.close()
 
 

@@ -1,7 +1,9 @@
 """The chess engine: found or told missing in a sentence, asked for positions, started anew when it breaks."""
 
 import os
+import signal
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +110,37 @@ def test_a_hang_costs_its_timeout_and_no_more(engine: Scripted) -> None:
     started = time.monotonic()
     ask(engine, *FENS, timeout_s=1.5)
     assert 3 < time.monotonic() - started < 30
+
+
+class Interrupted(BaseException):
+    """As Dagster raises when a run is to end."""
+
+
+@pytest.mark.parametrize("engine_dies_too", [False, True])
+def test_an_interrupt_ends_the_work_and_its_processes_at_once(engine: Scripted, *, engine_dies_too: bool) -> None:
+    engine.order("hang")
+
+    def interrupt() -> None:
+        if engine_dies_too:
+            for process in alive(engine.path):
+                os.kill(process, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    def end(*_: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGUSR1, end)
+    timer = threading.Timer(2, interrupt)
+    timer.start()
+    started = time.monotonic()
+    try:
+        with pytest.raises(Interrupted):
+            ask(engine, *FENS, workers=2, timeout_s=600)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert time.monotonic() - started < 60
+    assert alive(engine.path) == []
 
 
 def test_a_mere_bound_does_not_count(engine: Scripted) -> None:
