@@ -3,12 +3,12 @@
 A list column is its elements, flat, and `offsets`: those of row `i` stand from `offsets[i]` to `offsets[i + 1]`.
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
+import loky
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -100,7 +100,7 @@ def columns_of(table: Array, *names: str) -> dict[str, pl.Series]:
 
 def in_threads(kernel: Callable[..., None], n_rows: int, *arrays: object) -> None:
     """Call `kernel(start, stop, *arrays)` for parts that cover all rows, side by side; it must release the GIL."""
-    cores = _cores()
+    cores = loky.cpu_count()
     if n_rows < _FEW or cores == 1:
         kernel(0, n_rows, *arrays)
         return
@@ -115,10 +115,3 @@ def _offsets(lengths: Array) -> Array:
     np.cumsum(lengths, out=offsets[1:])
     offsets.flags.writeable = False
     return offsets
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        return os.cpu_count() or 1

@@ -5,13 +5,13 @@ replayed = playable(games)       # the same, or UnplayableGame
 replayed.moves_uci()             # what is known of them, as columns of one row a game
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import chess
+import loky
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -173,7 +173,7 @@ def replay(games: pl.DataFrame, threads: int | None = None) -> Replay:
     """
     begun = positions(games.get_column("val_initial_fen"))
     text, borders = _text(games.get_column("val_moves"))
-    n_threads = threads or min(_MOST_THREADS, os.cpu_count() or 1, games.height // _GAMES_WORTH_A_THREAD)
+    n_threads = threads or min(_MOST_THREADS, loky.cpu_count(), games.height // _GAMES_WORTH_A_THREAD)
     cuts = np.linspace(0, games.height, max(n_threads, 1) + 1).astype(int).tolist()
 
     def played(first: int, last: int) -> tuple[npt.NDArray[Any], ...]:
