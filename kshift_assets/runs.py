@@ -1,10 +1,12 @@
 """Running parts of the graph in this process: a selection, month by month, or whatever is behind its sources."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from graphlib import TopologicalSorter
 
 import dagster as dg
@@ -17,6 +19,10 @@ from kshift_assets.liveness import TAG, Liveness
 from kshift_assets.reporting import OPTIONAL
 from resources.errors import UserError
 
+# So many names are worth reading in a sentence.
+FEW_NAMES = 3
+# How alike a name is to be that is proposed: 1 is the same.
+NEAR = 0.4
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -47,6 +53,10 @@ class Outcome:
 Listener = Callable[[Batch, Outcome | None], None]
 
 
+class Interrupted(Exception):
+    """Somebody wants an end, by Ctrl-C or a signal: no further batch begins."""
+
+
 class Runner:
     """Runs assets of one graph in this process, with the events in the instance, as if the UI had launched them."""
 
@@ -62,18 +72,23 @@ class Runner:
         Optional assets are among them only where the selection has their name: `chess/games+` means what follows from
         games as a matter of course, not hours of work for an engine.
         """
+        found: AbstractSet[dg.AssetKey] = set()
         try:
             wanted = dg.AssetSelection.from_string(selection)
-            # chess.rejected_games comes with chess.games: one step makes both.
-            found = (wanted | wanted.required_multi_asset_neighbors()).resolve(self.graph)
-        except (dg.DagsterInvalidSubsetError, dg.DagsterError, ValueError) as error:
+            with suppress(dg.DagsterInvalidSubsetError):  # a key that is not there
+                # chess.rejected_games comes with chess.games: one step makes both.
+                found = (wanted | wanted.required_multi_asset_neighbors()).resolve(self.graph)
+        except (dg.DagsterError, ValueError) as error:
             raise UserError(f"{selection!r} is not a selection of assets: {' '.join(str(error).split())}") from error
         keys = [
             key for key in self._in_order() if key in found and (not self._is_optional(key) or _named(key, selection))
         ]
         if not keys:
-            names = ", ".join(key.to_user_string() for key in self._in_order())
-            raise UserError(f"{selection!r} selects nothing that can be made: choose from {names}")
+            names = [key.to_user_string() for key in self._in_order()]
+            near = get_close_matches(selection, names, FEW_NAMES, NEAR) or names
+            raise UserError(
+                f"{selection!r} selects nothing that can be made: try {_listed(near)}; `kshift up` shows all in a graph"
+            )
         return keys
 
     def plan(
@@ -96,7 +111,10 @@ class Runner:
         return batches
 
     def run(self, batch: Batch, config: Mapping[str, object] | None = None) -> Outcome:
-        """Run one batch to its end; a failure is an outcome, not an exception. `config`: step → its configuration."""
+        """Run one batch to its end; a failure is an outcome, not an exception. `config`: step → its configuration.
+
+        Raises Interrupted if it was told to end before.
+        """
         ops = {step: {"config": values} for step, values in (config or {}).items()}
         with self._liveness.watching():
             result = self._job.execute_in_process(
@@ -107,6 +125,8 @@ class Runner:
                 tags={TAG: self._liveness.name},
                 raise_on_error=False,
             )
+        if any(map(_is_interruption, result.all_events)):
+            raise Interrupted(f"{batch} was interrupted")
         return _outcome(batch, result)
 
     def run_all(self, batches: Sequence[Batch], listen: Listener) -> list[Outcome]:
@@ -226,7 +246,7 @@ def _newest(events: Mapping[str | None, int], month: str | None) -> int:
 def _outcome(batch: Batch, result: dg.ExecuteInProcessResult) -> Outcome:
     rows: dict[str, int] = {}
     problems: list[str] = []
-    warnings: list[str] = []
+    warnings: dict[str, list[str]] = {}
     for event in result.all_events:
         if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
             made = event.step_materialization_data.materialization
@@ -237,10 +257,25 @@ def _outcome(batch: Batch, result: dg.ExecuteInProcessResult) -> Outcome:
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             found = event.asset_check_evaluation_data
             if not found.passed and found.severity == dg.AssetCheckSeverity.WARN:
-                warnings.append(f"{found.asset_key.to_user_string()}: {found.description or found.check_name}")
+                said = found.description or found.check_name
+                warnings.setdefault(said, []).append(found.asset_key.to_user_string())
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
             problems.append(_sentence(event))
-    return Outcome(batch, result.success, rows, problems, list(dict.fromkeys(warnings)))
+    told = [f"{_listed(dict.fromkeys(keys))}: {said}" for said, keys in warnings.items()]
+    return Outcome(batch, result.success, rows, problems, told)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """A few names, and how many more there are."""
+    first, more = (every := list(names))[:FEW_NAMES], len(every) - FEW_NAMES
+    return f"{', '.join(first)} and {more} more" if more > 0 else ", ".join(first)
+
+
+def _is_interruption(event: dg.DagsterEvent) -> bool:
+    if event.event_type != dg.DagsterEventType.STEP_FAILURE:
+        return False
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 
 
 def _sentence(event: dg.DagsterEvent) -> str:

@@ -293,6 +293,8 @@ def _demo(runner: "Runner", settings: Settings, months: Sequence[str], listen: "
 
 def _shown(work: "Callable[[Listener], list[Outcome]]") -> "list[Outcome]":
     """Do the work with a line for each batch that ended, and what runs now below them."""
+    from kshift_assets.runs import Interrupted
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("starting", total=None)
@@ -305,7 +307,13 @@ def _shown(work: "Callable[[Listener], list[Outcome]]") -> "list[Outcome]":
                 progress.console.print(line, soft_wrap=True)
 
         with _told(lambda text: progress.update(task, description=text)):
-            return work(listen)
+            try:
+                return work(listen)
+            except (Interrupted, KeyboardInterrupt):
+                errors.print(
+                    "[red]Interrupted.[/] What was stored stays: the same command goes on from there.", soft_wrap=True
+                )
+                raise typer.Exit(1) from None
 
 
 @contextmanager

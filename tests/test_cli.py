@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def sentence(found: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.parametrize(
     ("arguments", "settings", "words"),
     [
-        (["run", "chess/nothing"], {}, "'chess/nothing' selects nothing|is not a selection"),
+        (["run", "chess/gamez"], {}, "'chess/gamez' selects nothing that can be made: try chess/games, "),
         (["run", "((("], {}, "is not a selection of assets"),
         (["run", "chess/games", "--partition", "2024-13"], {}, "'2024-13' is not a month: write it as 2024-05"),
         (["run", "chess/games", "--partition", "2012-12"], {}, "2012-12 is not a month that Lichess has games of"),
@@ -105,6 +106,22 @@ def test_a_real_process_refuses_in_the_same_way(kshift: Kshift) -> None:
 def test_what_is_refused_leaves_nothing_behind(kshift_here: Kshift, tmp_path: Path) -> None:
     sentence(kshift_here("track", "a/b"))
     assert not (tmp_path / "home" / "lake").exists()
+
+
+def test_an_interrupt_ends_the_whole_work(tmp_path: Path) -> None:
+    command = [Path(sys.executable).with_name("kshift"), "demo"]
+    settings = {"PATH": os.environ["PATH"], "KSHIFT_HOME": str(tmp_path / "home"), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        line = next(line for line in demo.stdout if "lichess/dump_games 2024-01" in line)
+        demo.send_signal(signal.SIGINT)
+        printed, said = demo.communicate(timeout=60)
+    assert line.startswith("done")
+    assert demo.returncode == 1
+    assert said.splitlines() == ["Interrupted. What was stored stays: the same command goes on from there."]
+    assert "failed" not in printed
+    assert "chess/games" not in printed
 
 
 def test_players_are_followed_and_forgotten(kshift_here: Kshift) -> None:
