@@ -49,6 +49,29 @@ def test_speeds_and_bands_are_apart_and_variants_do_not_count():
     ]
 
 
+def test_bots_are_nobodys_peers_but_games_against_them_count():
+    games = [
+        *player("ann", 8, 2),
+        *player("bob", 5, 5),
+        *player("engine", 10, 0, val_title_white="BOT"),
+        *games_in_a_row(
+            *["0-1"] * 10,
+            white="cyd",
+            black="machine",
+            n_rating_white=1500,
+            n_rating_black=1500,
+            val_title_white="GM",
+            val_title_black="BOT",
+        ),
+    ]
+    found = made(peers.mart, lake_of(games)).filter(val_metric="score_pct")
+    assert found.select("id_user", "n_value", "n_percentile", "n_peers", "n_median").rows() == [
+        ("ann", 80, 100, 2, 50),
+        ("bob", 50, 50, 2, 50),
+        ("cyd", 0, 0, 2, 50),
+    ]
+
+
 def test_each_metric_stands_on_the_games_that_have_it():
     measured = {"n_accuracy_white": 90.0, "n_acpl_white": 30, "n_blunders_white": 2, "n_think_mean_s_white": 4.0}
     games = [

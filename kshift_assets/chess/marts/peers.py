@@ -23,9 +23,10 @@ METRICS: dict[str, tuple[str, str]] = {
 
 
 class Peers(pa.DataFrameModel):
-    """A player beside all players of the same rating band and speed in the lake, metric by metric; standard chess.
+    """A player beside all people of the same rating band and speed in the lake, metric by metric; standard chess.
 
     A game counts for the band of the player's rating before it, so a player who moved on has rows in several bands.
+    Bots (title BOT) are no peers: they have no rows, and nobody is compared with them; games against them count.
     """
 
     id_user: str = user(description="User id, lower case")
@@ -54,7 +55,7 @@ SQL = f"""
 WITH player_games AS (
     {
     player_games(
-        ("n_accuracy", "n_acpl", "n_blunders", "n_think_mean_s", "ind_time_trouble"),
+        ("n_accuracy", "n_acpl", "n_blunders", "n_think_mean_s", "ind_time_trouble", "val_title"),
         ("val_variant",),
         ("accuracy", "acpl", "judgments", "time_usage"),
     )
@@ -69,7 +70,7 @@ players AS (
     )
 }
     FROM player_games
-    WHERE val_variant = 'standard' AND n_rating IS NOT NULL
+    WHERE val_variant = 'standard' AND n_rating IS NOT NULL AND val_title IS DISTINCT FROM 'BOT'
     GROUP BY ALL
 ),
 facts AS (
@@ -110,10 +111,10 @@ mart = Mart(
         f"""
         WITH ratings AS (
             SELECT id_user_white AS id_user, val_speed, n_rating_white AS n_rating FROM chess.games
-            WHERE val_result <> '*' AND val_variant = 'standard'
+            WHERE val_result <> '*' AND val_variant = 'standard' AND coalesce(val_title_white, '') <> 'BOT'
             UNION ALL
             SELECT id_user_black, val_speed, n_rating_black FROM chess.games
-            WHERE val_result <> '*' AND val_variant = 'standard'
+            WHERE val_result <> '*' AND val_variant = 'standard' AND coalesce(val_title_black, '') <> 'BOT'
         )
         SELECT coalesce(sum(n), 0) FROM (
             SELECT count(*) AS n FROM ratings WHERE id_user IS NOT NULL AND n_rating IS NOT NULL
