@@ -63,7 +63,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
     found = find_plugins() if plugins is None else plugins
     tables = {table.full_name: table for table in [*TABLES, *COLOCATED, *map(_table_of, found)]}
     chess_marts = marts_over(tables)
-    window = timedelta(hours=settings.fresh_hours)
+    window = settings.max_age
     freshness = dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window * 0.9)
     age = timedelta(days=settings.data_age_days)
     assets = [

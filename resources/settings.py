@@ -3,6 +3,7 @@
 import difflib
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -165,6 +166,11 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         """Dagster's folder: $DAGSTER_HOME, or inside this lakehouse."""
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()
+
+    @property
+    def max_age(self) -> timedelta:
+        """How old what promises freshness may get."""
+        return timedelta(hours=self.fresh_hours)
 
     @property
     def published(self) -> Path:

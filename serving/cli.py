@@ -3,31 +3,25 @@
 import json
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import stamina
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from stamina.instrumentation import LoggingOnRetryHook
 
 from resources.errors import UserError
 from resources.settings import Settings, load_settings
+from serving.home import ROOT, open_instance, prepare
+from serving.progress import shown
 
 if TYPE_CHECKING:  # Dagster takes a second to import: `kshift --help` and `kshift sql` do without
-    from dagster import DagsterInstance
-
-    from kshift_assets.runs import Batch, Listener, Outcome, Runner
+    from kshift_assets.runs import Listener, Outcome, Runner
     from resources.snapshots import Snapshots
-
-ROOT = Path(__file__).parents[1]
 
 app = typer.Typer(
     help="KnightShift: a lakehouse for the games people play.",
@@ -78,9 +72,10 @@ def run(
 @app.command()
 def ingest() -> None:
     """Fetch what is new for the tracked players, and carry it through to the published snapshot."""
-    settings = load_settings()
-    with _runner(settings) as (runner, settings):
-        _finish(_shown(lambda listen: _ingest(runner, settings, listen)))
+    with _runner() as (runner, settings):
+        from kshift_assets import ways
+
+        _finish(_shown(lambda listen: ways.ingest(runner, settings.max_age, listen)))
 
 
 @app.command()
@@ -93,7 +88,9 @@ def crawl(
     Opponents are followed as far as `kshift track --depth` said. See lichess.players_frontier for who is due when.
     """
     with _runner() as (runner, settings):
-        _finish(_shown(lambda listen: _crawl(runner, settings, (budget, requests), listen)))
+        from kshift_assets import ways
+
+        _finish(_shown(lambda listen: ways.crawl(runner, settings.max_age, (budget, requests), listen)))
 
 
 @app.command()
@@ -156,7 +153,7 @@ def up(
     settings = load_settings()
     refuse_taken(port)
     find_plugins()  # a broken one is told here in a sentence, not in the UI in thirty lines
-    _prepare(settings)
+    prepare(settings)
     environment = os.environ | {"KSHIFT_HOME": str(settings.home), "DAGSTER_HOME": str(settings.dagster_home)}
     if code := Services(ROOT / "workspace.yaml", port, environment).run(console):
         errors.print("[red]Dagster ended by itself.[/] Its last words stand above", soft_wrap=True)
@@ -166,7 +163,7 @@ def up(
 @app.command()
 def demo() -> None:
     """The whole way on the embedded sample: replayed by a local server, through the ordinary ingestion."""
-    from serving.demo import SAMPLE, sample_months, sample_players
+    from serving.demo import SAMPLE, sample_months, sample_players, tell_answers
     from serving.replay import ReplayServer
     from serving.replay_world import World
 
@@ -182,9 +179,11 @@ def demo() -> None:
         )
         console.print(f"Replaying the sample on {server.url} into {settings.home}")
         with _runner(settings) as (runner, _):
-            outcomes = _shown(lambda listen: _demo(runner, settings, sample_months(), listen))
+            from kshift_assets import ways
+
+            outcomes = _shown(lambda listen: ways.demo(runner, settings.max_age, sample_months(), listen))
     if all(outcome.succeeded for outcome in outcomes):
-        _tell_answers(settings)
+        tell_answers(settings, console)
     _finish(outcomes)
 
 
@@ -208,141 +207,26 @@ def _months(partition: str | None, first: str | None, last: str | None) -> list[
     return [text for text in known if wanted[0] <= text <= wanted[-1]]
 
 
-def _prepare(settings: Settings) -> None:
-    """Make the lakehouse's folders, with an instance file for Dagster where there is none."""
-    try:
-        settings.dagster_home.mkdir(parents=True, exist_ok=True)
-        settings.published.mkdir(parents=True, exist_ok=True)
-        target = settings.dagster_home / "dagster.yaml"
-        if not target.exists():
-            shutil.copyfile(ROOT / "dagster.yaml", target)
-    except OSError as error:
-        raise UserError(
-            f"the folder {settings.home} cannot be written ({error.strerror}): choose another with KSHIFT_HOME"
-        ) from error
-    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
-
-
 @contextmanager
 def _runner(settings: Settings | None = None) -> "Iterator[tuple[Runner, Settings]]":
     settings = settings or load_settings()
-    _prepare(settings)
-    os.environ.setdefault("KSHIFT_HOME", str(settings.home))
+    prepare(settings)
     from kshift_assets.definitions import build
     from kshift_assets.runs import Runner
 
-    with _opened(settings.dagster_home) as instance:
+    with open_instance(settings.dagster_home) as instance:
         yield Runner(build(settings), instance), settings
 
 
-def _opened(home: Path) -> "DagsterInstance":
-    """Dagster's instance. Two processes that make its databases at the same time would stumble over each other."""
-    from dagster import DagsterInstance
-    from filelock import FileLock
-
-    with FileLock(home / "opening.lock"):
-        instance = DagsterInstance.get()
-        # Each storage is made when it is first asked for.
-        _ = instance.run_storage, instance.event_log_storage, instance.schedule_storage
-    return instance
-
-
-def _ingest(runner: "Runner", settings: Settings, listen: "Listener") -> "list[Outcome]":
-    from kshift_assets.chess.tables import PLAYER_GAMES
-
-    outcomes = runner.run_all(runner.plan([PLAYER_GAMES.key], None, {PLAYER_GAMES.key}), listen)
-    return outcomes + _carry_on(runner, settings, listen)
-
-
-def _carry_on(runner: "Runner", settings: Settings, listen: "Listener") -> "list[Outcome]":
-    """Make anew what is behind its sources; in between, ask about players who lack a profile or whose copy is old."""
-    from kshift_assets.chess.tables import DUMP_GAMES, PLAYER_GAMES, RATING_HISTORIES, TV_GAMES, USER_PROFILES
-    from kshift_assets.published import SNAPSHOT_KEY
-
-    about_players = [USER_PROFILES.key, RATING_HISTORIES.key]
-    sources = {PLAYER_GAMES.key, TV_GAMES.key, DUMP_GAMES.key, *about_players}
-    max_age = timedelta(hours=settings.fresh_hours)
-    # The marts say who plays most; the profiles of those whose games just came are published together with the games.
-    outcomes = runner.carry_on({*sources, SNAPSHOT_KEY}, max_age, listen)
-    outcomes += runner.run_all(runner.plan(about_players, None), listen)
-    return outcomes + runner.carry_on(sources, max_age, listen)
-
-
-def _crawl(runner: "Runner", settings: Settings, budget: tuple[int, int], listen: "Listener") -> "list[Outcome]":
-    from kshift_assets.chess.tables import PLAYER_GAMES, PLAYERS_FRONTIER
-    from kshift_assets.runs import Batch
-
-    fetch = Batch((PLAYER_GAMES.key,), None)
-    players, requests = budget
-    listen(fetch, None)
-    fetched = runner.run(fetch, {"player_games": {"crawl_players": players, "crawl_requests": requests}})
-    listen(fetch, fetched)
-    outcomes = [fetched]
-    if not fetched.rows:  # nothing else makes it anew, yet it tells who was fetched
-        outcomes += runner.run_all([Batch((PLAYERS_FRONTIER.key,), None)], listen)
-    return outcomes + _carry_on(runner, settings, listen)
-
-
-def _demo(runner: "Runner", settings: Settings, months: Sequence[str], listen: "Listener") -> "list[Outcome]":
-    from kshift_assets.chess.tables import DUMP_GAMES, TV_GAMES
-
-    outcomes = runner.run_all(runner.plan([DUMP_GAMES.key], months), listen)
-    outcomes += runner.run_all(runner.plan([TV_GAMES.key], None, {TV_GAMES.key}), listen)
-    return outcomes + _ingest(runner, settings, listen)
-
-
 def _shown(work: "Callable[[Listener], list[Outcome]]") -> "list[Outcome]":
-    """Do the work with a line for each batch that ended, and what runs now below them."""
+    """Do the work and show it; Ctrl-C ends it with a sentence."""
     from kshift_assets.runs import Interrupted
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("starting", total=None)
-
-        def listen(batch: "Batch", outcome: "Outcome | None") -> None:
-            if outcome is None:
-                progress.reset(task, description=str(batch))
-                return
-            for line in _lines(batch, outcome):
-                progress.console.print(line, soft_wrap=True)
-
-        with _told(lambda text: progress.update(task, description=text)):
-            try:
-                return work(listen)
-            except (Interrupted, KeyboardInterrupt):
-                errors.print(
-                    "[red]Interrupted.[/] What was stored stays: the same command goes on from there.", soft_wrap=True
-                )
-                raise typer.Exit(1) from None
-
-
-@contextmanager
-def _told(tell: "Callable[[str], None]") -> Iterator[None]:
-    """Hand on what long work says of its progress."""
-    from kshift_assets.reporting import PROGRESS
-
-    handler = logging.Handler()
-    handler.emit = lambda record: tell(record.getMessage())  # type: ignore[method-assign]  # the whole of this one
-    level = PROGRESS.level
-    PROGRESS.setLevel(logging.INFO)
-    PROGRESS.addHandler(handler)
     try:
-        yield
-    finally:
-        PROGRESS.removeHandler(handler)
-        PROGRESS.setLevel(level)
-
-
-def _lines(batch: "Batch", outcome: "Outcome") -> Iterator[str]:
-    for name, rows in outcome.rows.items():
-        month = f" {batch.month}" if batch.month and batch.month not in name else ""
-        yield f"[green]done[/]    {escape(name)}{month}: {rows:,} rows"
-    if outcome.succeeded and not outcome.rows:
-        yield f"[green]done[/]    {escape(str(batch))}: nothing new"
-    for warning in outcome.warnings:
-        yield f"[yellow]warning[/] {escape(warning)}"
-    for problem in outcome.problems:
-        yield f"[red]failed[/]  {escape(str(batch))}: {escape(problem)}"
+        return shown(work, console)
+    except (Interrupted, KeyboardInterrupt):
+        errors.print("[red]Interrupted.[/] What was stored stays: the same command goes on from there.", soft_wrap=True)
+        raise typer.Exit(1) from None
 
 
 def _finish(outcomes: "Sequence[Outcome]") -> None:
@@ -376,28 +260,6 @@ def _snapshots(settings: Settings) -> "Snapshots":
     from resources.snapshots import Snapshots
 
     return Snapshots(folder=str(settings.published))
-
-
-def _tell_answers(settings: Settings) -> None:
-    """What landed, one answer worth reading, and what to type next."""
-    from serving.demo import QUESTION
-    from serving.sql import ask, connect, write
-
-    catalog = _snapshots(settings).latest() or {"tables": {}}
-    console.print("\n[bold]What landed[/]")
-    for name, table in catalog["tables"].items():
-        if table["rows"]:
-            console.print(f"  {name:<28}{table['rows']:>10,} rows")
-    console.print("\n[bold]Which openings pay for White?[/] Points per game in percent, from marts.opening_results:")
-    with connect(settings.published / "latest.duckdb", [settings.lake_uri]) as connection:
-        write(ask(connection, QUESTION), "table")
-    console.print("Next:")
-    for command in (
-        'kshift sql "SELECT * FROM marts.player_summary ORDER BY n_games DESC LIMIT 10"',
-        "kshift status",
-        "kshift up",
-    ):
-        console.print(f"  [bold]{escape(command)}[/]", soft_wrap=True)
 
 
 if __name__ == "__main__":

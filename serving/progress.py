@@ -1,0 +1,88 @@
+"""What the terminal shows of work: a line for each batch that ended, and what runs now below them."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+PROGRESS = logging.getLogger("kshift.progress")  # long work tells there how far it is
+
+
+class Batch(Protocol):
+    """What runs together; as text: names and month."""
+
+    @property
+    def month(self) -> str | None:
+        """The month that it runs for; None for all or none."""
+
+
+class Outcome(Protocol):
+    """What became of it."""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether all of it went well."""
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """Rows by asset."""
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What went wrong."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was noticed, and stopped nothing."""
+
+
+T = TypeVar("T")
+Listener = Callable[[Batch, Outcome | None], None]
+
+
+def shown(work: Callable[[Listener], T], console: Console) -> T:
+    """Do the work, which tells the listener of the start (no outcome yet) and end of each batch."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def listen(batch: Batch, outcome: Outcome | None) -> None:
+            if outcome is None:
+                progress.reset(task, description=str(batch))
+                return
+            for line in _lines(batch, outcome):
+                progress.console.print(line, soft_wrap=True)
+
+        with _told(lambda text: progress.update(task, description=text)):
+            return work(listen)
+
+
+@contextmanager
+def _told(tell: Callable[[str], None]) -> Iterator[None]:
+    """Hand on what long work says of its progress."""
+    handler = logging.Handler()
+    handler.emit = lambda record: tell(record.getMessage())  # type: ignore[method-assign]  # the whole of this one
+    level = PROGRESS.level
+    PROGRESS.setLevel(logging.INFO)
+    PROGRESS.addHandler(handler)
+    try:
+        yield
+    finally:
+        PROGRESS.removeHandler(handler)
+        PROGRESS.setLevel(level)
+
+
+def _lines(batch: Batch, outcome: Outcome) -> Iterator[str]:
+    for name, rows in outcome.rows.items():
+        month = f" {batch.month}" if batch.month and batch.month not in name else ""
+        yield f"[green]done[/]    {escape(name)}{month}: {rows:,} rows"
+    if outcome.succeeded and not outcome.rows:
+        yield f"[green]done[/]    {escape(str(batch))}: nothing new"
+    for warning in outcome.warnings:
+        yield f"[yellow]warning[/] {escape(warning)}"
+    for problem in outcome.problems:
+        yield f"[red]failed[/]  {escape(str(batch))}: {escape(problem)}"
