@@ -27,7 +27,7 @@ test: $(STAMP)  ## set up, and run the tests
 faults: $(STAMP)  ## the whole fault matrix of the ingestion, printed as a table (about half an hour)
 	PYTHONPATH=tests $(BIN)/python -m faults.matrix
 
-drills: $(STAMP)  ## a real web UI and daemon: a backfill, and a change carried through (about ten minutes)
+drills: $(STAMP)  ## a real web UI and daemon, and ingests that are killed or run together (about twelve minutes)
 	$(BIN)/python -m pytest tests/drills -n 0
 
 lint: $(STAMP)  ## style, types and the direction of imports

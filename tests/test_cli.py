@@ -133,13 +133,8 @@ def test_players_are_followed_and_forgotten(kshift_here: Kshift) -> None:
 def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> None:
     dumps = tmp_path / "dumps"
     dumps.mkdir()
-    for month in ("2024-01", "2024-02"):
-        day = month.replace("-", ".") + ".03"
-        games = [
-            pgn(f"{month[-1]}aaaaaa{number}", day, white="<b>=SUM(1)</b>" if number == 1 else "Amber")
-            for number in range(3)
-        ]
-        (dumps / f"lichess_db_standard_rated_{month}.pgn").write_text("".join(games))
+    games = [pgn(f"aaaaaaa{number}", white="<b>=SUM(1)</b>" if number == 1 else "Amber") for number in range(3)]
+    (dumps / "lichess_db_standard_rated_2024-01.pgn").write_text("".join(games))
     settings = {"KSHIFT_DUMP_DIR": str(dumps)}
     never = kshift("status", "--json", **settings)
     assert never.returncode == 1
@@ -148,17 +143,15 @@ def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> N
     run = kshift(
         "run",
         'key:"lichess/dump_games" or group:"chess/*" or group:published',
-        "--from",
+        "--partition",
         "2024-01",
-        "--to",
-        "2024-02",
         **settings,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "lichess/dump_games 2024-01: 3 rows" in run.stdout
 
     assert json.loads(kshift("sql", "SELECT count(*) AS games FROM chess.games", "--format", "json").stdout) == [
-        {"games": 4}
+        {"games": 2}
     ]
     rows = list(
         csv.DictReader(
@@ -167,9 +160,9 @@ def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> N
             ).stdout.splitlines()
         )
     )
-    assert len(rows) == 2
+    assert len(rows) == 1
     assert "id_user_white" in rows[0]["val_reasons"]
-    assert kshift("sql", "SELECT count(*) AS games FROM chess.games").stdout.split() == ["games", "───────", "4"]
+    assert kshift("sql", "SELECT count(*) AS games FROM chess.games").stdout.split() == ["games", "───────", "2"]
 
     state = kshift("status", "--json", **settings)
     assert state.returncode == 0, state.stdout
@@ -177,8 +170,8 @@ def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> N
     assert tables["marts.player_summary"]["state"] == "warned"
     assert "days old" in " ".join(tables["marts.player_summary"]["problems"])
     assert tables["published.snapshot"]["state"] == "fresh"
-    assert tables["chess.games"]["rows"] == 4
-    assert "snapshot 2" in kshift("status", **settings).stdout
+    assert tables["chess.games"]["rows"] == 2
+    assert f"snapshot {json.loads(state.stdout)['snapshot']}" in kshift("status", **settings).stdout
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""`kshift` as several real processes before one server: its ledger tells whether they were polite."""
+"""`kshift` as several real processes before one server: its ledger tells whether they were polite.
+
+Minutes, not seconds: each process carries what it fetched through the whole graph. Run by `make drills`.
+"""
 
 import os
 import subprocess
@@ -33,7 +36,7 @@ class Household:
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
         environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
             "KSHIFT_HOME": str(self.folder / "home"),
             "KSHIFT_LICHESS_URL": self.server.url,
             "KSHIFT_PAGE_GAMES": "10",
