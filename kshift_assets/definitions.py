@@ -33,6 +33,7 @@ from kshift_assets.chess.tables import (
     USER_PROFILES,
 )
 from kshift_assets.chess.tv import tv_games, tv_running
+from kshift_assets.executors import executor_of
 from kshift_assets.published import SNAPSHOT_KEY, VIEWS, snapshot_asset
 from kshift_assets.reporting import Table
 from plugins import EnginePlugin, Plugin, PluginError, discover
@@ -91,7 +92,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
         schedules=[HOURLY_INGEST, DAILY_PROFILES],
         sensors=[AUTOMATION, freshness_alerts(promised), watch_tv_every_minute],
         resources=outside_world(settings),
-        executor=dg.in_process_executor,
+        executor=executor_of(settings),
     )
 
 

@@ -14,7 +14,17 @@ from kshift_assets.automation import ON_SETTLED_CHANGE_OR_NIGHTLY
 from kshift_assets.chess.position_search import MACROS
 from kshift_assets.chess.schemas import Failures, Moves
 from kshift_assets.chess.tables import GAMES
-from kshift_assets.reporting import OWNER, AuditFailed, Finding, Report, Table, code_reference_of, refuse, report
+from kshift_assets.reporting import (
+    AT_HOME,
+    OWNER,
+    AuditFailed,
+    Finding,
+    Report,
+    Table,
+    code_reference_of,
+    refuse,
+    report,
+)
 from kshift_assets.tables import Model, descriptions, polars_schema, summary
 from resources.lake import Lake, duckdb_type, parquet_sql
 from resources.snapshots import DATABASE, Pin, Snapshots
@@ -138,6 +148,7 @@ def snapshot_asset(
         kinds={"duckdb", "parquet"},
         owners=[OWNER],
         tags={"layer": "published"},
+        op_tags=AT_HOME,
         metadata=code_reference_of(pin, "published/snapshot"),
         code_version="1",
         check_specs=[

@@ -91,6 +91,10 @@ def code_reference(file: Path, line: int, label: str) -> Metadata:
 PROGRESS = logging.getLogger("kshift.progress")
 """What a run is doing, for whoever looks on; the command line shows the newest line."""
 
+# The queue of Celery for what keeps its state in KSHIFT_HOME, locks and published files: only workers there take it.
+HOME_QUEUE = "home"
+AT_HOME = {"dagster-celery/queue": HOME_QUEUE}
+
 # The mark of assets that are made only when somebody asks for them by name.
 OPTIONAL = {"kshift/optional": "yes"}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from graphlib import TopologicalSorter
+from itertools import groupby
 
 import dagster as dg
 from dagster import DagsterInstance
@@ -17,6 +18,7 @@ from dagster._core.definitions.data_version import (
 
 from kshift_assets.liveness import TAG, Liveness
 from kshift_assets.reporting import OPTIONAL
+from kshift_assets.spreading import Order, run_elsewhere, run_side_by_side
 from resources.errors import UserError
 
 # So many names are worth reading in a sentence.
@@ -58,9 +60,14 @@ class Interrupted(Exception):
 
 
 class Runner:
-    """Runs assets of one graph in this process, with the events in the instance, as if the UI had launched them."""
+    """Runs assets of one graph, with the events in the instance, as if the UI had launched them.
 
-    def __init__(self, defs: dg.Definitions, instance: DagsterInstance) -> None:
+    They are made in this process, unless `elsewhere` is set: then where the graph's executor has them made, so many
+    months at the same time.
+    """
+
+    def __init__(self, defs: dg.Definitions, instance: DagsterInstance, elsewhere: int = 0) -> None:
+        self._elsewhere = elsewhere
         self._job = defs.resolve_implicit_global_asset_job_def()
         self.graph = defs.resolve_asset_graph()
         self.instance = instance
@@ -115,28 +122,48 @@ class Runner:
 
         Raises Interrupted if it was told to end before.
         """
-        ops = {step: {"config": values} for step, values in (config or {}).items()}
+        order = self._order(batch, config or {})
         with self._liveness.watching():
+            if self._elsewhere:
+                return _outcome(batch, *run_elsewhere(order))
             result = self._job.execute_in_process(
                 instance=self.instance,
                 asset_selection=list(batch.keys),
                 partition_key=batch.month,
-                run_config={**QUIET, "ops": ops},
-                tags={TAG: self._liveness.name},
+                run_config=order.run_config,
+                tags=order.tags,
                 raise_on_error=False,
             )
-        if any(map(_is_interruption, result.all_events)):
-            raise Interrupted(f"{batch} was interrupted")
-        return _outcome(batch, result)
+        return _outcome(batch, result.success, result.all_events)
 
     def run_all(self, batches: Sequence[Batch], listen: Listener) -> list[Outcome]:
-        """Run batches one after the other, going on after failures; `listen` hears of the start and end of each."""
+        """Run batches in their order, going on after failures; `listen` hears of the start and end of each.
+
+        Batches of months that follow one another do not need one another: elsewhere, these run at the same time.
+        """
         outcomes = []
+        for is_monthly, group in groupby(batches, lambda batch: batch.month is not None):
+            run_each = self._side_by_side if self._elsewhere > 1 and is_monthly else self._one_by_one
+            for outcome in run_each(list(group), listen):
+                listen(outcome.batch, outcome)
+                outcomes.append(outcome)
+        return outcomes
+
+    def _one_by_one(self, batches: Sequence[Batch], listen: Listener) -> Iterator[Outcome]:
         for batch in batches:
             listen(batch, None)
-            outcomes.append(self.run(batch))
-            listen(batch, outcomes[-1])
-        return outcomes
+            yield self.run(batch)
+
+    def _side_by_side(self, batches: Sequence[Batch], listen: Listener) -> Iterator[Outcome]:
+        orders = [self._order(batch, {}) for batch in batches]
+        listen(batches[0], None)
+        with self._liveness.watching():
+            for number, told in run_side_by_side(orders, self._elsewhere):
+                yield _outcome(batches[number], *told)
+
+    def _order(self, batch: Batch, config: Mapping[str, object]) -> Order:
+        ops = {step: {"config": values} for step, values in config.items()}
+        return Order(batch.keys, batch.month, {**QUIET, "ops": ops}, {TAG: self._liveness.name})
 
     def carry_on(self, sources: Collection[dg.AssetKey], max_age: timedelta, listen: Listener) -> list[Outcome]:
         """Make anew everything behind its sources, month by month, then what is made from whole tables.
@@ -243,11 +270,13 @@ def _newest(events: Mapping[str | None, int], month: str | None) -> int:
     return max(events.values(), default=0) if month is None else events.get(month, 0)
 
 
-def _outcome(batch: Batch, result: dg.ExecuteInProcessResult) -> Outcome:
+def _outcome(batch: Batch, succeeded: bool, events: Sequence[dg.DagsterEvent]) -> Outcome:  # noqa: FBT001  # as it comes
+    if any(map(_is_interruption, events)):
+        raise Interrupted(f"{batch} was interrupted")
     rows: dict[str, int] = {}
     problems: list[str] = []
     warnings: dict[str, list[str]] = {}
-    for event in result.all_events:
+    for event in events:
         if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
             made = event.step_materialization_data.materialization
             month = f" {made.partition}" if made.partition else ""
@@ -262,7 +291,7 @@ def _outcome(batch: Batch, result: dg.ExecuteInProcessResult) -> Outcome:
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
             problems.append(_sentence(event))
     told = [f"{_listed(dict.fromkeys(keys))}: {said}" for said, keys in warnings.items()]
-    return Outcome(batch, result.success, rows, problems, told)
+    return Outcome(batch, succeeded, rows, problems, told)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -73,6 +74,26 @@ class Settings(BaseSettings):
     workers: int = Field(
         0, ge=0, le=1_024, description="Processes that analytics of single games are spread over; 0 for one a core"
     )
+    executor: Literal["in_process", "multiprocess", "celery"] = Field(
+        "in_process",
+        description="How assets are made: in_process, multiprocess (a process each) or celery (by `kshift worker`s)",
+    )
+    celery_broker: SecretStr | None = Field(
+        None, description="Redis through which Celery's workers get work and answer; default redis://127.0.0.1:6379/0"
+    )
+    celery_redo_seconds: int = Field(
+        3_600,
+        ge=10,
+        le=604_800,
+        description="Work of a vanished worker begins anew elsewhere after so long; longer than any asset takes",
+    )
+    celery_runs: int = Field(
+        4, ge=1, le=1_024, description="Months that `kshift run` gives to Celery's workers at once, 200 MB each"
+    )
+    dagster_postgres: SecretStr | None = Field(
+        None,
+        description="Postgres for Dagster's runs and events, postgresql://user:password@host/database; else files",
+    )
     engine: str = Field(
         "", description="Chess engine that speaks UCI, its path or name; without a value stockfish is looked for"
     )
@@ -134,6 +155,24 @@ class Settings(BaseSettings):
             raise ValueError("it must be a token such as lip_ and letters or digits, without blanks or line ends")
         return value
 
+    @field_validator("celery_broker")
+    @classmethod
+    def _check_broker(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"rediss?://[^/\s]+(/\d+)?", value.get_secret_value()):
+            raise ValueError("it must be the address of a Redis, such as redis://127.0.0.1:6379/0")
+        return value
+
+    @field_validator("dagster_postgres")
+    @classmethod
+    def _check_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        # SQLAlchemy 2.1 reads the bare scheme as another driver than the one that dagster-postgres brings.
+        found = re.fullmatch(r"(?:postgresql|postgres)(?:\+psycopg2)?(://[^/\s]+/[^/\s]+)", value.get_secret_value())
+        if not found:
+            raise ValueError("it must be an address such as postgresql://user:password@host:5432/database")
+        return SecretStr(f"postgresql+psycopg2{found[1]}")
+
     @field_validator("home", "dump_dir")
     @classmethod
     def _make_absolute(cls, value: Path | None) -> Path | None:
@@ -171,6 +210,11 @@ class Settings(BaseSettings):
     def max_age(self) -> timedelta:
         """How old what promises freshness may get."""
         return timedelta(hours=self.fresh_hours)
+
+    @property
+    def runs_elsewhere(self) -> int:
+        """Runs that may be under way at once in other processes; 0 where this process makes assets itself."""
+        return {"in_process": 0, "multiprocess": 1, "celery": self.celery_runs}[self.executor]
 
     @property
     def published(self) -> Path:

@@ -161,6 +161,23 @@ def up(
 
 
 @app.command()
+def worker(
+    away: Annotated[  # noqa: FBT002  # a flag of the command line
+        bool, typer.Option("--away", help="This machine has a KSHIFT_HOME of its own: no fetching, no publishing here.")
+    ] = False,
+    at_once: Annotated[int, typer.Option(min=1, help="How many assets to make at the same time.")] = 1,
+) -> None:
+    """Make assets for others, until Ctrl-C: a worker of Celery, for KSHIFT_EXECUTOR=celery."""
+    from kshift_assets.executors import worker_app, worker_command
+
+    settings = load_settings()
+    celery = worker_app(settings)
+    prepare(settings)
+    console.print(f"Waiting for work in {'the queue' if away else 'all queues'}  (Ctrl-C ends it)")
+    celery.worker_main(list(worker_command(at_home=not away, at_once=at_once)))
+
+
+@app.command()
 def demo() -> None:
     """The whole way on the embedded sample: replayed by a local server, through the ordinary ingestion."""
     from serving.demo import SAMPLE, sample_months, sample_players, tell_answers
@@ -176,6 +193,7 @@ def demo() -> None:
             players=",".join(sample_players()),
             lichess_token=None,
             data_age_days=36_600,  # invented games do not get younger
+            executor="in_process",  # nobody else knows of the server that replays
         )
         console.print(f"Replaying the sample on {server.url} into {settings.home}")
         with _runner(settings) as (runner, _):
@@ -215,7 +233,7 @@ def _runner(settings: Settings | None = None) -> "Iterator[tuple[Runner, Setting
     from kshift_assets.runs import Runner
 
     with open_instance(settings.dagster_home) as instance:
-        yield Runner(build(settings), instance), settings
+        yield Runner(build(settings), instance, settings.runs_elsewhere), settings
 
 
 def _shown(work: "Callable[[Listener], list[Outcome]]") -> "list[Outcome]":

@@ -14,6 +14,7 @@ from kshift_assets.chess.profile_store import PROFILES_SCHEMA
 from kshift_assets.chess.tables import PLAYERS, RATING_HISTORIES, USER_PROFILES
 from kshift_assets.chess.tracking import tracked
 from kshift_assets.reporting import (
+    AT_HOME,
     OWNER,
     AuditFailed,
     Finding,
@@ -51,6 +52,7 @@ def _source(table: Table, source: object) -> dg.AssetSpec:
     name="user_profiles",
     specs=[_source(USER_PROFILES, pull_profiles)],
     check_specs=[schema_check(USER_PROFILES)],
+    op_tags=AT_HOME,
     pool="lichess",
 )
 def user_profiles(
@@ -71,6 +73,7 @@ def user_profiles(
     name="rating_histories",
     specs=[_source(RATING_HISTORIES, pull_histories)],
     check_specs=[schema_check(RATING_HISTORIES)],
+    op_tags=AT_HOME,
     pool="lichess",
 )
 def rating_histories(

@@ -17,6 +17,7 @@ from kshift_assets.chess.tables import DUMP_GAMES, FETCHES, PENDING_GAMES, PLAYE
 from kshift_assets.chess.tracking import tracked
 from kshift_assets.partitions import MONTHS
 from kshift_assets.reporting import (
+    AT_HOME,
     OWNER,
     AuditFailed,
     Finding,
@@ -161,6 +162,7 @@ class Crawl(dg.Config):
         )
     ],
     check_specs=[schema_check(PLAYER_GAMES)],
+    op_tags=AT_HOME,
     pool="lichess",
 )
 def player_games(

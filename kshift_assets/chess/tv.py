@@ -10,6 +10,7 @@ from kshift_assets.chess.tv_store import GIVE_UP_AFTER, TvStore
 from kshift_assets.chess.tv_watch import TvHarvest, finish_month, watch_tv
 from kshift_assets.partitions import MONTHS
 from kshift_assets.reporting import (
+    AT_HOME,
     OWNER,
     AuditFailed,
     Finding,
@@ -54,6 +55,7 @@ tv_running = dg.AssetSpec(
         )
     ],
     check_specs=[schema_check(TV_GAMES)],
+    op_tags=AT_HOME,
     pool="lichess_tv",  # not that of the players: their long backfills would keep TV waiting; requests queue anyway
 )
 def tv_games(context: dg.AssetExecutionContext, lake: Lake, lichess: Lichess, alerts: Alerts) -> Iterator[Report]:
