@@ -2,11 +2,13 @@
 
 import dagster as dg
 
-from kshift_assets.reporting import OPTIONAL
+from kshift_assets.reporting import CARRIED, OPTIONAL
 
 _Condition = dg.AutomationCondition
 # They are behind their sources for as long as nobody asks for them: nothing waits for them.
 OPTIONAL_ASSETS = dg.AssetSelection.tag(*next(iter(OPTIONAL.items())))
+# They change with every run, also with that which would follow from them.
+CARRIED_ASSETS = dg.AssetSelection.tag(*next(iter(CARRIED.items())))
 _Any = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 
 _no_dependency_failed = ~_Condition.any_deps_match(
@@ -14,7 +16,9 @@ _no_dependency_failed = ~_Condition.any_deps_match(
 )
 
 # Typed for any entity, as the operators that follow want it.
-_updated: _Any = _Condition.any_deps_updated() | (_Condition.code_version_changed() & ~_Condition.missing())  # type: ignore[assignment]  # asset conditions serve
+_other_code: _Any = _Condition.code_version_changed() & ~_Condition.missing()  # type: ignore[assignment]  # asset conditions serve
+_newer: _Any = _Condition.any_deps_updated().ignore(CARRIED_ASSETS)
+_updated: _Any = _newer | _other_code
 _changed = _updated.since_last_handled()
 
 # Dagster's eager() serves the newest month only, and waits for ever where one of two sources never had a month.
@@ -45,4 +49,9 @@ _is_other_code: _Any = _Condition.code_version_changed()  # type: ignore[assignm
 _still_missing: _Any = _Condition.missing() & _tick
 ON_NEW_CODE = ((_is_other_code | _still_missing).since_last_handled() & ~_Condition.in_progress()).with_label(
     "its code is another, or a night passed and it was never made"
+)
+
+_half_an_hour_before: _Any = _Condition.cron_tick_passed("0 4 * * *")
+BEFORE_THE_NIGHTLY_SNAPSHOT = (_half_an_hour_before.since_last_handled() & ~_Condition.in_progress()).with_label(
+    "a night passed; before the nightly snapshot"
 )

@@ -34,6 +34,8 @@ from kshift_assets.chess.tables import (
 )
 from kshift_assets.chess.tv import tv_games, tv_running
 from kshift_assets.executors import executor_of
+from kshift_assets.ops.history import run_history
+from kshift_assets.ops.tables import RUN_STEPS, RUNS
 from kshift_assets.published import SNAPSHOT_KEY, VIEWS, snapshot_asset
 from kshift_assets.reporting import Table
 from plugins import EnginePlugin, Plugin, PluginError, discover
@@ -84,10 +86,10 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
     ]
     consumer = consumer_tables(found)
     blocking = [spec for asset in assets for spec in asset.check_specs if spec.blocking]
-    snapshot = snapshot_asset(consumer, blocking, freshness)
+    snapshot = snapshot_asset(consumer, blocking, freshness, carried=[RUNS.key, RUN_STEPS.key])
     promised = [*(mart.table.key for mart in chess_marts), snapshot.key]
     return dg.Definitions(
-        assets=[*assets, tv_running, fetches, pending_games, snapshot],
+        assets=[*assets, run_history, tv_running, fetches, pending_games, snapshot],
         jobs=[INGEST_JOB, TV_JOB, PROFILES_JOB],
         schedules=[HOURLY_INGEST, DAILY_PROFILES],
         sensors=[AUTOMATION, freshness_alerts(promised), watch_tv_every_minute],
@@ -115,6 +117,8 @@ def consumer_tables(plugins: Sequence[Plugin]) -> list[Table]:
         *COLOCATED,
         *analytics,
         *(mart.table for mart in marts_over({table.full_name for table in [*TABLES, *COLOCATED, *analytics]})),
+        RUNS,
+        RUN_STEPS,
     ]
 
 
@@ -132,7 +136,7 @@ def _table_of(plugin: Plugin) -> Table:
 def find_plugins() -> list[Plugin]:
     """Every plugin of this installation; a broken one raises UserError with a sentence that names its file."""
     taken = {
-        *(table.name for table in (*TABLES, *COLOCATED, *VIEWS)),
+        *(table.name for table in (*TABLES, *COLOCATED, *VIEWS, RUNS, RUN_STEPS)),
         *(mart.name for mart in MARTS),
         SNAPSHOT_KEY.path[-1],
     }

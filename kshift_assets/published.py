@@ -135,15 +135,21 @@ def audit(connection: duckdb.DuckDBPyConnection, pins: Sequence[Pin], analytics:
 
 
 def snapshot_asset(
-    tables: Sequence[Table], checks: Sequence[dg.AssetCheckSpec], freshness: dg.FreshnessPolicy
+    tables: Sequence[Table],
+    checks: Sequence[dg.AssetCheckSpec],
+    freshness: dg.FreshnessPolicy,
+    carried: Sequence[dg.AssetKey] = (),
 ) -> dg.AssetsDefinition:
-    """The asset `published/snapshot` over these tables; a failure of one of `checks` stops it."""
+    """The asset `published/snapshot` over these tables; a failure of one of `checks` stops it.
+
+    `carried` is made together with it, and no reason to make it.
+    """
     analytics = [table for table in tables if table.schema == "analytics"]
     complete = [table for table in analytics if not table.optional]
 
     @dg.asset(
         key=SNAPSHOT_KEY,
-        deps=sorted({spec.asset_key for spec in checks}),
+        deps=sorted({*(spec.asset_key for spec in checks), *carried}),
         group_name="published",
         kinds={"duckdb", "parquet"},
         owners=[OWNER],

@@ -97,20 +97,26 @@ AT_HOME = {"dagster-celery/queue": HOME_QUEUE}
 
 # The mark of assets that are made only when somebody asks for them by name.
 OPTIONAL = {"kshift/optional": "yes"}
+# The mark of assets that change with every run: they are made together with what is made from them, and never a reason
+# to make that anew.
+CARRIED = {"kshift/carried": "yes"}
 
 
-def check(table: Table, name: str, text: str, *, blocking: bool = True) -> dg.AssetCheckSpec:
-    """A check of a table, split by month where the table is: else the newest result would hide an older failure."""
+def check(table: Table, name: str, text: str, *, blocking: bool = True, is_whole: bool = False) -> dg.AssetCheckSpec:
+    """A check of a table, split by month where the table is: else the newest result would hide an older failure.
+
+    `is_whole`: the asset is not split, though its table is.
+    """
     return dg.AssetCheckSpec(
         name,
         asset=table.key,
         description=text,
         blocking=blocking,
-        partitions_def=MONTHS if table.is_partitioned else None,
+        partitions_def=MONTHS if table.is_partitioned and not is_whole else None,
     )
 
 
-def schema_check(table: Table) -> dg.AssetCheckSpec:
+def schema_check(table: Table, *, blocking: bool = True, is_whole: bool = False) -> dg.AssetCheckSpec:
     """The check that every row keeps every rule of the table's model."""
     lines = [
         f"- `{column}`: {', '.join(f'`{rule}`' for rule in listed)}"
@@ -118,7 +124,8 @@ def schema_check(table: Table) -> dg.AssetCheckSpec:
         if listed
     ]
     lines += [f"- {rule}" for rule in row_rules(table.model)]
-    return check(table, "schema", "\n".join(["Every row keeps these rules:\n", *lines]))
+    text = "\n".join(["Every row keeps these rules:\n", *lines])
+    return check(table, "schema", text, blocking=blocking, is_whole=is_whole)
 
 
 def report(

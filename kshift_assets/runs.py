@@ -17,7 +17,8 @@ from dagster._core.definitions.data_version import (
 )
 
 from kshift_assets.liveness import TAG, Liveness
-from kshift_assets.reporting import OPTIONAL
+from kshift_assets.ops.events import environment, sentence
+from kshift_assets.reporting import CARRIED, OPTIONAL
 from kshift_assets.spreading import Order, run_elsewhere, run_side_by_side
 from resources.errors import UserError
 
@@ -120,7 +121,7 @@ class Runner:
     def run(self, batch: Batch, config: Mapping[str, object] | None = None) -> Outcome:
         """Run one batch to its end; a failure is an outcome, not an exception. `config`: step → its configuration.
 
-        Raises Interrupted if it was told to end before.
+        What is carried is made with it. Raises Interrupted if it was told to end before.
         """
         order = self._order(batch, config or {})
         with self._liveness.watching():
@@ -128,7 +129,7 @@ class Runner:
                 return _outcome(batch, *run_elsewhere(order))
             result = self._job.execute_in_process(
                 instance=self.instance,
-                asset_selection=list(batch.keys),
+                asset_selection=list(order.keys),
                 partition_key=batch.month,
                 run_config=order.run_config,
                 tags=order.tags,
@@ -163,7 +164,8 @@ class Runner:
 
     def _order(self, batch: Batch, config: Mapping[str, object]) -> Order:
         ops = {step: {"config": values} for step, values in config.items()}
-        return Order(batch.keys, batch.month, {**QUIET, "ops": ops}, {TAG: self._liveness.name})
+        keys = (*batch.keys, *self._carried(batch.keys))
+        return Order(keys, batch.month, {**QUIET, "ops": ops}, {TAG: self._liveness.name, **environment()})
 
     def carry_on(self, sources: Collection[dg.AssetKey], max_age: timedelta, listen: Listener) -> list[Outcome]:
         """Make anew everything behind its sources, month by month, then what is made from whole tables.
@@ -171,7 +173,8 @@ class Runner:
         Nothing runs twice and nothing without need, so it also picks up what an interrupted run left undone. What
         promises freshness is made anew as well when it is older than half of `max_age`.
         """
-        keys = [key for key in self._in_order() if key not in sources and not self._is_optional(key)]
+        left_out = (self._is_optional, self._is_carried)
+        keys = [key for key in self._in_order() if key not in sources and not any(out(key) for out in left_out)]
         outcomes: list[Outcome] = []
         for group, is_split in self._groups(keys, ()):
             outcomes += self.run_all(self._behind(group, max_age / 2, is_split=is_split), listen)
@@ -193,13 +196,13 @@ class Runner:
 
     def _behind(self, group: Sequence[dg.AssetKey], max_age: timedelta, *, is_split: bool) -> list[Batch]:
         made = {one for key in group for one in self._made_with(key)}
-        above = {up for key in made for up in self.graph.get(key).parent_keys}
+        above = {up for key in made for up in self._reasons(key)}
         events = {key: self.latest(key) for key in made | above}
         stale: dict[str | None, list[dg.AssetKey]] = {}
         for key in group:
             # A run that was killed, or is under way elsewhere, may have told of one of them and not of the others yet.
             together = self._made_with(key)
-            parents = {up for one in together for up in self.graph.get(one).parent_keys}
+            parents = {up for one in together for up in self._reasons(one)}
             running = {month for month, running in stale.items() if parents & set(running)}
             if not parents and not is_split and self._is_other_code(key):
                 stale.setdefault(None, []).append(key)
@@ -230,6 +233,17 @@ class Runner:
         return (
             self.graph.get(key).freshness_policy is not None and made is not None and datetime.now(UTC) - made > max_age
         )
+
+    def _reasons(self, key: dg.AssetKey) -> set[dg.AssetKey]:
+        """What an asset is made from, as far as a change of it is a reason to make the asset anew."""
+        return {up for up in self.graph.get(key).parent_keys if not self._is_carried(up)}
+
+    def _carried(self, keys: Collection[dg.AssetKey]) -> set[dg.AssetKey]:
+        """What else is made together with these."""
+        return {up for key in keys for up in self.graph.get(key).parent_keys if self._is_carried(up)} - set(keys)
+
+    def _is_carried(self, key: dg.AssetKey) -> bool:
+        return CARRIED.items() <= self.graph.get(key).tags.items()
 
     def _is_optional(self, key: dg.AssetKey) -> bool:
         return OPTIONAL.items() <= self.graph.get(key).tags.items()
@@ -289,7 +303,7 @@ def _outcome(batch: Batch, succeeded: bool, events: Sequence[dg.DagsterEvent]) -
                 said = found.description or found.check_name
                 warnings.setdefault(said, []).append(found.asset_key.to_user_string())
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
-            problems.append(_sentence(event))
+            problems.append(sentence(event))
     told = [f"{_listed(dict.fromkeys(keys))}: {said}" for said, keys in warnings.items()]
     return Outcome(batch, succeeded, rows, problems, told)
 
@@ -305,13 +319,3 @@ def _is_interruption(event: dg.DagsterEvent) -> bool:
         return False
     error = event.step_failure_data.error
     return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
-
-
-def _sentence(event: dg.DagsterEvent) -> str:
-    data = event.step_failure_data
-    error = data.error
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    while error and error.cause:
-        error = error.cause
-    return " ".join(error.message.split()) if error else f"{event.step_key} failed"

@@ -3,11 +3,13 @@
 import dagster as dg
 
 from kshift_assets.chess.tables import PLAYER_GAMES
+from kshift_assets.ops.events import environment
 
 INGEST_JOB = dg.define_asset_job(
     "ingest_player_games",
     selection=dg.AssetSelection.assets(PLAYER_GAMES.key),
     description="Fetches what is new for the tracked players, over all months at once.",
+    tags=environment(),
 )
 
 HOURLY_INGEST = dg.ScheduleDefinition(

@@ -3,11 +3,13 @@
 import dagster as dg
 
 from kshift_assets.chess.tables import RATING_HISTORIES, USER_PROFILES
+from kshift_assets.ops.events import environment
 
 PROFILES_JOB = dg.define_asset_job(
     "ask_about_players",
     selection=dg.AssetSelection.assets(USER_PROFILES.key, RATING_HISTORIES.key),
     description="Fetches profiles that are missing or old, and the rating histories of the followed players.",
+    tags=environment(),
 )
 
 DAILY_PROFILES = dg.ScheduleDefinition(

@@ -3,11 +3,13 @@
 import dagster as dg
 
 from kshift_assets.chess.tables import TV_GAMES
+from kshift_assets.ops.events import environment
 
 TV_JOB = dg.define_asset_job(
     "watch_tv",
     selection=dg.AssetSelection.assets(TV_GAMES.key),
     description="Notes what every TV channel shows and stores the games that are over.",
+    tags=environment(),
 )
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,

@@ -143,6 +143,33 @@ def status(
 
 
 @app.command()
+def runs(
+    last: Annotated[int, typer.Option(min=1, max=10_000, help="How many to show.")] = 20,
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed; exit code 1 if there are.")] = False,  # noqa: FBT002  # a flag of the command line
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002  # a flag of the command line
+) -> None:
+    """The newest runs, also those after the last snapshot; all that ever ran are in the table ops.runs."""
+    from serving import runs as shown_runs
+
+    settings = load_settings()
+    prepare(settings)
+    from kshift_assets.ops.events import newest_runs
+
+    with open_instance(settings.dagster_home) as instance:
+        present = newest_runs(instance, last, failed=failed)
+    past = []
+    if len(present) < last:
+        database = settings.published / "latest.duckdb"
+        past = shown_runs.published_runs(database, settings.lake_uri, last=last, failed=failed)
+    found = shown_runs.newest(present, past, last)
+    if as_json:
+        print(shown_runs.as_json(found))  # noqa: T201  # the command's answer
+    else:
+        shown_runs.write_table(found, len(found) - len(present), console)
+    raise typer.Exit(1 if failed and found else 0)
+
+
+@app.command()
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI on 127.0.0.1.")] = 3000,
 ) -> None:

@@ -172,6 +172,11 @@ def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> N
     assert tables["published.snapshot"]["state"] == "fresh"
     assert tables["chess.games"]["rows"] == 2
     assert f"snapshot {json.loads(state.stdout)['snapshot']}" in kshift("status", **settings).stdout
+    history = json.loads(kshift("runs", "--json").stdout)
+    assert {row["val_launcher"] for row in history} == {"kshift"}
+    published = json.loads(kshift("sql", "SELECT id_run FROM ops.runs", "--format", "json").stdout)
+    assert {row["id_run"] for row in published} <= {row["id_run"] for row in history}
+    assert kshift("runs", "--failed").returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +221,10 @@ def test_a_failed_run_exits_with_1_and_names_the_cause(kshift: Kshift, tmp_path:
     assert found.returncode == 1
     assert "has no file of 2024-01" in found.stdout
     assert "Traceback" not in found.stdout + found.stderr
+    listed = kshift("runs", "--failed")
+    assert listed.returncode == 1
+    assert "lichess__dump_games: " in listed.stdout
+    assert "has no file of 2024-01" in listed.stdout
 
 
 def test_a_taken_port_is_refused_before_anything_starts(kshift: Kshift, tmp_path: Path) -> None:
@@ -229,5 +238,5 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
     found = subprocess.run(
         [sys.executable, "-m", "serving.cli", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    for command in ("demo", "run", "sql", "status", "up", "track", "untrack", "ingest"):
+    for command in ("demo", "run", "runs", "sql", "status", "up", "track", "untrack", "ingest"):
         assert re.search(rf"│ {command} ", found.stdout)
