@@ -15,10 +15,12 @@ import duckdb
 from filelock import FileLock
 
 from resources.durability import make_folder, sync, sync_tree
+from resources.errors import UserError
 
 CURRENT = "current"
 DATABASE = "latest.duckdb"
 CATALOG = "latest.json"
+PINNED = "pinned"
 # DuckDB 2 writes a format by default that DuckDB 1 cannot read.
 STORAGE_VERSION = "v1.2.0"
 
@@ -86,9 +88,9 @@ class Snapshots(dg.ConfigurableResource["Snapshots"]):
         return catalog
 
     def point_to(self, snapshot_id: str) -> None:
-        """Make a snapshot the latest: also the way back to an older one."""
+        """Make a snapshot the latest: also the way back to an older one. Readers see the one or the other."""
         root = Path(self.folder)
-        if not (root / "snapshots" / snapshot_id / DATABASE).exists():
+        if not (self.folder_of(snapshot_id) / DATABASE).exists():
             raise FileNotFoundError(f"there is no snapshot {snapshot_id} in {root / 'snapshots'}")
         _swap_link(root / CURRENT, f"snapshots/{snapshot_id}")
         for name in (DATABASE, CATALOG):
@@ -106,6 +108,46 @@ class Snapshots(dg.ConfigurableResource["Snapshots"]):
     def ids(self) -> list[str]:
         """All snapshots, oldest first."""
         return sorted(path.name for path in (Path(self.folder) / "snapshots").glob("[!.]*"))
+
+    def find(self, text: str) -> str:
+        """The snapshot that is meant by its id, by how that begins, or by `latest`. UserError if there is none."""
+        ids, latest = self.ids(), self.latest()
+        if latest and text == "latest":
+            return str(latest["snapshot"])
+        found = [one for one in ids if one.startswith(text)] if text else []
+        if len(found) != 1:
+            there = f"{len(ids)} there, newest {ids[-1]}" if ids else "nothing is published yet"
+            what = "is how several snapshots begin" if found else "is no snapshot"
+            raise UserError(f"{text!r} {what} ({there}): see `kshift snapshots`")
+        return found[0]
+
+    def catalog(self, snapshot_id: str) -> dict[str, Any]:
+        """What a snapshot holds."""
+        return dict(json.loads((self.folder_of(snapshot_id) / CATALOG).read_bytes()))
+
+    def folder_of(self, snapshot_id: str) -> Path:
+        """Where a snapshot lies: its database and its catalog."""
+        return Path(self.folder) / "snapshots" / snapshot_id
+
+    def pin(self, snapshot_id: str, reason: str = "") -> None:
+        """Keep a snapshot for ever, with the reason: neither it nor the files that it names are ever removed."""
+        folder = Path(self.folder) / PINNED
+        make_folder(folder)
+        fresh = folder / f".{snapshot_id}.{os.getpid()}"
+        fresh.write_text(reason, encoding="utf-8")
+        sync(fresh)
+        fresh.replace(folder / snapshot_id)
+        sync(folder)
+
+    def unpin(self, snapshot_id: str) -> None:
+        """Let a snapshot go the way of all others."""
+        (Path(self.folder) / PINNED / snapshot_id).unlink(missing_ok=True)
+
+    def pinned(self) -> dict[str, str]:
+        """Snapshots that are kept for ever, with the reasons."""
+        return {
+            path.name: path.read_text(encoding="utf-8") for path in sorted((Path(self.folder) / PINNED).glob("[!.]*"))
+        }
 
 
 def _catalog(pins: Sequence[Pin], snapshot_id: str, time: datetime) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from stamina.instrumentation import LoggingOnRetryHook
 
 from resources.errors import UserError
 from resources.settings import Settings, load_settings
+from serving import snapshot_commands
 from serving.home import ROOT, open_instance, prepare
 from serving.progress import shown
 
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(snapshot_commands.app)
 console = Console()
 errors = Console(stderr=True)
 
