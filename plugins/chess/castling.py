@@ -1,12 +1,19 @@
 """Castling and queen trade: how and when each side castled, and when the queens had left the board."""
 
-import numpy as np
 import pandera.polars as pa
 import polars as pl
 
 from plugins import ColumnPlugin
 from plugins.chess_rules.needs import MOVES, STANDARD
-from plugins.chess_rules.replay import CASTLED_KING_SIDE, CASTLED_QUEEN_SIDE, known, playable
+from plugins.chess_rules.replay import (
+    CASTLED_KING_SIDE,
+    CASTLED_QUEEN_SIDE,
+    UNTIL_CASTLING,
+    UNTIL_QUEENS,
+    known,
+    sound,
+    turning_points,
+)
 
 _SIDES = ("king side", "queen side")
 _PHASES = ("opening", "middlegame", "endgame")
@@ -47,22 +54,20 @@ class Castling(pa.DataFrameModel):
 def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     """Castling and queens as the replay saw them; phases by scalachess Divider.scala.
 
-    UnplayableGame for a game that holds an illegal move: seven games in all the dumps do.
+    UnplayableGame for a game that holds an illegal move (seven games in all the dumps do), unless it comes after the
+    queens and every right to castle are gone: with them all is known, and the rest is not looked at.
     """
     batch = games.collect()
-    replayed = playable(batch)
+    seen = sound(batch, turning_points(batch, UNTIL_CASTLING + UNTIL_QUEENS))
     columns = {
         "id_game": batch.get_column("id_game"),
-        "n_queen_trade_ply": known(replayed.queenless_ply),
-        "n_middlegame_ply": known(replayed.middlegame_ply),
-        "n_endgame_ply": known(replayed.endgame_ply),
+        "n_queen_trade_ply": known(seen.queenless_ply),
+        "n_middlegame_ply": known(seen.middlegame_ply),
+        "n_endgame_ply": known(seen.endgame_ply),
     }
-    flags = np.append(replayed.flags, np.uint8(0))  # the last one stands for those who never castled
     for number, colour in enumerate(("white", "black")):
-        plies = replayed.castling_ply[:, number]
-        rows = np.where(plies, replayed.borders[:-1] + plies - 1, -1)
-        columns[f"n_castling_ply_{colour}"] = known(plies, unknown=0)
-        columns[f"val_castling_{colour}"] = pl.Series(flags[rows] & (CASTLED_KING_SIDE | CASTLED_QUEEN_SIDE))
+        columns[f"n_castling_ply_{colour}"] = known(seen.castling_ply[:, number], unknown=0)
+        columns[f"val_castling_{colour}"] = pl.Series(seen.castled[:, number])
     return (
         pl.LazyFrame(columns)
         .with_columns(_side(f"val_castling_{colour}") for colour in ("white", "black"))
@@ -95,7 +100,7 @@ def _phase(before: pl.Expr) -> pl.Expr:
 
 plugin = ColumnPlugin(
     name="castling",
-    version="1",
+    version="2",
     description="Where and when each side castled, and when the queens had left the board.",
     schema=Castling,
     reads=("id_game", "val_moves", "val_initial_fen"),

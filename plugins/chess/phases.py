@@ -8,9 +8,9 @@ import pandera.polars as pa
 import polars as pl
 
 from plugins import ColumnPlugin
-from plugins.chess_rules.arrays import Array, columns_of, in_threads, values_of
+from plugins.chess_rules.arrays import Array, columns_of, in_threads, texts_of, values_of
 from plugins.chess_rules.clocks import READS, think
-from plugins.chess_rules.compiled import compiled_once
+from plugins.chess_rules.compiled import compiled, compiled_once
 from plugins.chess_rules.evaluation import NO_LOSS, move_accuracies, move_losses, read_evaluations
 from plugins.chess_rules.needs import STANDARD
 from plugins.chess_rules.phases import division
@@ -53,6 +53,7 @@ class Phases(pa.DataFrameModel):
 _COLOURS = ("white", "black")
 _PHASES = ("opening", "middlegame", "endgame")
 _N_MEASURES = 3
+_BLANK = ord(" ")
 
 
 def compute(games: pl.LazyFrame) -> pl.LazyFrame:
@@ -61,7 +62,8 @@ def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     Accuracy and loss by phase are those of the site's Insights page: the harmonic mean of the accuracies of the moves,
     each raised to at least 1, and the plain mean of their losses, not rounded; a move that mates is perfect, though no
     engine looks at it. Neither is weighted, so a game's accuracy is no mean of those of its phases. A game set up in
-    an endgame has no middlegame; its moves count as endgame.
+    an endgame has no middlegame; its moves count as endgame. UnplayableGame for a game that holds an illegal move
+    before its endgame; behind that no move is looked at.
 
     Thinking time: plugins/chess_rules/clocks.py. Sources: scalachess Divider.scala, lila insight PovToEntry.scala and
     AggregationPipeline.scala.
@@ -70,15 +72,12 @@ def compute(games: pl.LazyFrame) -> pl.LazyFrame:
     begins = division(frame)
     middlegame, endgame = (values_of(column.cast(pl.Int32).fill_null(-1)) for column in begins.get_columns())
     evaluations, thinking = read_evaluations(frame), think(frame)
-    mated = frame.select(
-        n_plies=pl.when(pl.col("val_moves") == "").then(0).otherwise(pl.col("val_moves").str.count_matches(" ") + 1),
-        mates=(pl.col("val_status") == "mate").fill_null(value=False),
-    )
+    mates = (frame.get_column("val_status") == "mate").fill_null(value=False)
     seen = _Seen(
         middlegame,
         endgame,
-        values_of(mated.get_column("n_plies").fill_null(0).cast(pl.Int64)),
-        values_of(mated.get_column("mates")),
+        *texts_of(frame.get_column("val_moves")),
+        values_of(mates),
         evaluations.black_starts,
         evaluations.offsets,
         move_accuracies(evaluations),
@@ -103,7 +102,8 @@ class _Seen(NamedTuple):
 
     middlegame: Array
     endgame: Array
-    n_plies: Array
+    letters: Array
+    text_offsets: Array
     mates: Array
     black_starts: Array
     offsets: Array
@@ -111,6 +111,15 @@ class _Seen(NamedTuple):
     loss: Array
     think_offsets: Array
     think_cs: Array
+
+
+@compiled
+def _n_words(letters: Array, start: int, end: int) -> int:
+    """Words in a part of a text, single blanks between them."""
+    number = 1 if end > start else 0
+    for place in range(start, end):
+        number += letters[place] == _BLANK
+    return number
 
 
 @compiled_once
@@ -121,7 +130,8 @@ def _measure(start: int, stop: int, seen: _Seen, plies: Array, out: Array) -> No
         first, n_evaluated = seen.offsets[game], seen.offsets[game + 1] - seen.offsets[game]
         first_think, n_clocks = seen.think_offsets[game], seen.think_offsets[game + 1] - seen.think_offsets[game]
         side = 1 if seen.black_starts[game] else 0
-        for place in range(seen.n_plies[game]):
+        n_plies = _n_words(seen.letters, seen.text_offsets[game], seen.text_offsets[game + 1])
+        for place in range(n_plies):
             phase = 0
             if 0 <= seen.endgame[game] <= place + 1:
                 phase = 2
@@ -130,7 +140,7 @@ def _measure(start: int, stop: int, seen: _Seen, plies: Array, out: Array) -> No
             plies[game, phase] += 1
             if place < n_evaluated:
                 accuracy, loss = seen.accuracy[first + place], seen.loss[first + place]
-                if np.isnan(accuracy) and seen.mates[game] and place == seen.n_plies[game] - 1:
+                if np.isnan(accuracy) and seen.mates[game] and place == n_plies - 1:
                     accuracy = 100.0
                 if not np.isnan(accuracy):
                     sums[0, phase, side] += 1 / max(accuracy, 1.0)
@@ -155,7 +165,7 @@ def _measure(start: int, stop: int, seen: _Seen, plies: Array, out: Array) -> No
 
 plugin = ColumnPlugin(
     name="phases",
-    version="1",
+    version="2",
     description="Where middlegame and endgame begin; plies, accuracy, centipawn loss and thinking time by phase.",
     schema=Phases,
     reads=("id_game", "arr_eval_cp", "arr_eval_mate", *READS),

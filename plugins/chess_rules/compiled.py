@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.extending import intrinsic
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 # What makes no arrays need not count references to those it gets: that takes half of the time in small functions.
@@ -20,6 +21,22 @@ integer = cast("Callable[[int], int]", np.int64)
 array of bytes has a type of its own; `int` would leave it as it is."""
 
 
+def _of_bits(instruction: Callable[[Any, Any, Any], Any]) -> Callable[[int], int]:
+    """A function of the bits of a 64-bit integer that processors have and numba does not."""
+
+    def typed(_typing: object, bits: object) -> tuple[object, Callable[..., Any]]:
+        signature = numba.int64(numba.int64) if bits == numba.int64 else None
+        return signature, lambda target, builder, _signature, arguments: instruction(target, builder, arguments[0])
+
+    return cast("Callable[[int], int]", intrinsic(typed))
+
+
+lowest_bit = _of_bits(lambda target, builder, bits: builder.cttz(bits, target.get_constant(numba.boolean, val=True)))
+"""The number of the lowest bit that is set, from 0; for compiled code, and not for 0, which has none."""
+n_bits = _of_bits(lambda _target, builder, bits: builder.ctpop(bits))
+"""How many bits are set; for compiled code."""
+
+
 def compiled(function: Function) -> Function:
     """The function as machine code, for others that are compiled: it becomes a part of them.
 
@@ -27,6 +44,14 @@ def compiled(function: Function) -> Function:
     checked for bounds: whoever indexes proves that the index lies inside. It makes no arrays: it fills those it gets.
     """
     return cast("Function", numba.njit(**_WITHOUT_ARRAYS)(function))
+
+
+def inlined(function: Function) -> Function:
+    """The same, and it always becomes a part of those that call it: much faster where it is called for every ply.
+
+    Each place that calls it is compiled apart, so it is for small functions, or those that are called in one place.
+    """
+    return cast("Function", numba.njit(forceinline=True, **_WITHOUT_ARRAYS)(function))
 
 
 def compiled_once(function: Function, *, makes_arrays: bool = True) -> Function:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from plugins.chess_rules.replay import playable
+from plugins.chess_rules.replay import UNTIL_PHASES, sound, turning_points
 
 
 def division(games: pl.DataFrame) -> pl.DataFrame:
@@ -10,6 +10,7 @@ def division(games: pl.DataFrame) -> pl.DataFrame:
 
     Needs `val_moves` and `val_initial_fen`. Columns: `n_middlegame_ply`, `n_endgame_ply` (Int16): the ply after which
     the position belongs to the phase, 0 the starting position; null if there is no such phase. A middlegame that
-    would begin with the endgame is none. Raises UnplayableGame if a game holds a move that cannot be played.
+    would begin with the endgame is none. Raises UnplayableGame if a game holds a move that cannot be played before
+    its endgame: with that all is known, and the rest is not looked at.
     """
-    return playable(games).division()
+    return sound(games, turning_points(games, UNTIL_PHASES)).division()

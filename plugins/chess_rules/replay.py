@@ -1,14 +1,15 @@
 """Standard games played again: from SAN to squares, pieces, positions, phases. The one door to the compiled replay.
 
-replayed = replay(games)         # every game; `status` says where one could not be played
-replayed = playable(games)       # the same, or UnplayableGame
-replayed.moves_uci()             # what is known of them, as columns of one row a game
+replayed = replay(games)                     # every game; `status` says where one could not be played
+replayed = playable(games)                   # the same, or UnplayableGame
+replayed.moves_uci()                         # what is known of them, as columns of one row a game
+turns = turning_points(games, UNTIL_PHASES)  # only what a game has once: faster, and no further than it must
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import chess
 import loky
@@ -20,6 +21,7 @@ import pyarrow as pa
 from plugins.chess_rules.replay_board import BLACK
 from plugins.chess_rules.replay_kernel import (
     CAPTURED,
+    CASTLED,
     CASTLED_KING_SIDE,
     CASTLED_QUEEN_SIDE,
     CASTLING_PLY,
@@ -36,6 +38,10 @@ from plugins.chess_rules.replay_kernel import (
     START_TURN,
     STATUS,
     TO,
+    UNTIL_CASTLING,
+    UNTIL_PHASES,
+    UNTIL_QUEENS,
+    WHOLE,
     play,
 )
 from plugins.chess_rules.replay_starts import Positions, positions
@@ -45,10 +51,16 @@ __all__ = [
     "CASTLED_QUEEN_SIDE",
     "CHECK",
     "EN_PASSANT_CAPTURE",
+    "UNTIL_CASTLING",
+    "UNTIL_PHASES",
+    "UNTIL_QUEENS",
     "Replay",
+    "TurningPoints",
     "UnplayableGame",
     "playable",
     "replay",
+    "sound",
+    "turning_points",
 ]
 
 READS = ("val_moves", "val_initial_fen")
@@ -65,8 +77,36 @@ class UnplayableGame(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Replay:
-    """What a replay found. Arrays by ply hold the plies of all games one behind the other.
+class TurningPoints:
+    """What a game has once, by game. Plies count from 1."""
+
+    status: npt.NDArray[np.int32]
+    """0, or the first ply that is no SAN, illegal or ambiguous; -1 if the start is no position of chess."""
+    middlegame_ply: npt.NDArray[np.int32]
+    endgame_ply: npt.NDArray[np.int32]
+    """The ply after which the phase begins (0: with the start), or -1. See phases.py."""
+    queenless_ply: npt.NDArray[np.int32]
+    """The first ply after which neither side has a queen (0: from the start), or -1."""
+    castling_ply: npt.NDArray[np.int32]
+    """By game and side (White, Black): the ply with which it castled, or 0."""
+    castled: npt.NDArray[np.int32]
+    """By game and side: CASTLED_KING_SIDE, CASTLED_QUEEN_SIDE or 0."""
+
+    @property
+    def n_games(self) -> int:
+        """How many games were played."""
+        return self.status.size
+
+    def division(self) -> pl.DataFrame:
+        """`n_middlegame_ply` and `n_endgame_ply`, one row a game; see phases.py."""
+        return pl.DataFrame(
+            {"n_middlegame_ply": known(self.middlegame_ply), "n_endgame_ply": known(self.endgame_ply)},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Replay(TurningPoints):
+    """What a replay of whole games found. Arrays by ply hold the plies of all games one behind the other.
 
     The plies of game g are rows `borders[g]` to `borders[g + 1]`; of a game that could not be played to its end those
     before the trouble. Squares are 0 (a1) to 63 (h8), pieces python-chess's (pawn 1 … king 6), plies count from 1.
@@ -74,8 +114,6 @@ class Replay:
 
     borders: npt.NDArray[np.int64]
     """One more than there are games."""
-    status: npt.NDArray[np.int32]
-    """By game: 0, or the first ply that is no SAN, illegal or ambiguous; -1 if its start is no position of chess."""
     from_square: npt.NDArray[np.int8]
     to_square: npt.NDArray[np.int8]
     """Castling is the king's move, by two files."""
@@ -93,21 +131,9 @@ class Replay:
     """By game: the key of its starting position; 0 if that is none."""
     black_starts: npt.NDArray[np.bool_]
     """By game: whether Black moves first."""
-    middlegame_ply: npt.NDArray[np.int32]
-    endgame_ply: npt.NDArray[np.int32]
-    """By game: the ply after which the phase begins (0: with the start), or -1. See phases.py."""
-    queenless_ply: npt.NDArray[np.int32]
-    """By game: the first ply after which neither side has a queen (0: from the start), or -1."""
-    castling_ply: npt.NDArray[np.int32]
-    """By game and side (White, Black): the ply with which it castled, or 0."""
     counts: npt.NDArray[np.int8]
     """Pawns, knights, bishops, rooks, queens, by game, moment (START, MIDDLEGAME, ENDGAME, END) and side; -1 for a
     phase that was not reached. See material.py."""
-
-    @property
-    def n_games(self) -> int:
-        """How many games were played."""
-        return self.status.size
 
     @cached_property
     def ply(self) -> npt.NDArray[np.int64]:
@@ -149,17 +175,14 @@ class Replay:
             )
         ]
 
-    def division(self) -> pl.DataFrame:
-        """`n_middlegame_ply` and `n_endgame_ply`, one row a game; see phases.py."""
-        return pl.DataFrame(
-            {"n_middlegame_ply": known(self.middlegame_ply), "n_endgame_ply": known(self.endgame_ply)},
-        )
-
 
 def known(plies: npt.NDArray[np.int32], unknown: int = -1) -> pl.Series:
     """Plies by game as a column (Int16), null where they are `unknown`."""
     column = pl.Series(plies)
     return column.set(column == unknown, None).cast(pl.Int16)
+
+
+_Found = TypeVar("_Found", bound=TurningPoints)
 
 
 def replay(games: pl.DataFrame, threads: int | None = None) -> Replay:
@@ -171,35 +194,15 @@ def replay(games: pl.DataFrame, threads: int | None = None) -> Replay:
 
     `threads`: as many as the machine has cores, at most four, unless told; few games take one.
     """
-    begun = positions(games.get_column("val_initial_fen"))
-    text, borders = _text(games.get_column("val_moves"))
-    n_threads = threads or min(_MOST_THREADS, loky.cpu_count(), games.height // _GAMES_WORTH_A_THREAD)
-    cuts = np.linspace(0, games.height, max(n_threads, 1) + 1).astype(int).tolist()
-
-    def played(first: int, last: int) -> tuple[npt.NDArray[Any], ...]:
-        room = int(borders[last] - borders[first] + last - first) // _SHORTEST_WORD + 1
-        return play(text, borders[first : last + 1], begun.row[first:last], begun.starts, room)
-
-    if len(cuts) == 2:  # noqa: PLR2004  # one thread
-        plies, keys, facts, counts = played(*cuts)
-    else:
-        with ThreadPoolExecutor(len(cuts) - 1) as pool:
-            parts = list(zip(*pool.map(played, cuts, cuts[1:]), strict=True))
-        plies, keys, facts, counts = (np.concatenate(part, axis=-1 if n == 0 else 0) for n, part in enumerate(parts))
-    return _found(begun, plies, keys, facts, counts)
-
-
-def _found(
-    begun: Positions,
-    plies: npt.NDArray[np.int8],
-    keys: npt.NDArray[np.int64],
-    facts: npt.NDArray[np.int32],
-    counts: npt.NDArray[np.int8],
-) -> Replay:
-    sound = begun.row >= 0
+    begun, parts = _played(games, WHOLE, threads)
+    plies, keys, facts, counts = (
+        part[0] if len(part) == 1 else np.concatenate(part, axis=-1 if number == 0 else 0)
+        for number, part in enumerate(zip(*parts, strict=True))
+    )
+    readable = begun.row >= 0
     return Replay(
+        **vars(_points(facts)),
         borders=np.concatenate(([0], np.cumsum(facts[:, N_PLIES], dtype=np.int64))),
-        status=facts[:, STATUS],
         from_square=plies[FROM],
         to_square=plies[TO],
         piece=plies[PIECE],
@@ -207,22 +210,60 @@ def _found(
         promotion=plies[PROMOTION],
         flags=plies[FLAGS].view(np.uint8),
         key=keys,
-        start_key=np.where(sound, begun.keys[begun.row], 0),
-        black_starts=sound & (begun.starts[begun.row, START_TURN] == BLACK),
+        start_key=np.where(readable, begun.keys[begun.row], 0),
+        black_starts=readable & (begun.starts[begun.row, START_TURN] == BLACK),
+        counts=counts,
+    )
+
+
+def turning_points(games: pl.DataFrame, until: int, threads: int | None = None) -> TurningPoints:
+    """The same of what a game has once, and a game is left as soon as all is known that is asked for.
+
+    `until`: UNTIL_PHASES, UNTIL_CASTLING, UNTIL_QUEENS, or a sum of them. What is not asked for is as far as it was
+    seen; so is `status`: a move that cannot be played is not found where a game had been left before.
+    """
+    _, parts = _played(games, until, threads)
+    return _points(np.concatenate([facts for _, _, facts, _ in parts]))
+
+
+def _played(games: pl.DataFrame, until: int, threads: int | None) -> tuple[Positions, list[tuple[Any, ...]]]:
+    """Where the games begin, and what the kernel tells of them, in parts that were played side by side."""
+    begun = positions(games.get_column("val_initial_fen"))
+    text, borders = _text(games.get_column("val_moves"))
+    n_threads = threads or min(_MOST_THREADS, loky.cpu_count(), games.height // _GAMES_WORTH_A_THREAD)
+    cuts = np.linspace(0, games.height, max(n_threads, 1) + 1).astype(int).tolist()
+
+    def played(first: int, last: int) -> tuple[npt.NDArray[Any], ...]:
+        room = int(borders[last] - borders[first] + last - first) // _SHORTEST_WORD + 1
+        return play(text, borders[first : last + 1], begun.row[first:last], begun.starts, room, until)
+
+    if len(cuts) == 2:  # noqa: PLR2004  # one thread
+        return begun, [played(*cuts)]
+    with ThreadPoolExecutor(len(cuts) - 1) as pool:
+        return begun, list(pool.map(played, cuts, cuts[1:]))
+
+
+def _points(facts: npt.NDArray[np.int32]) -> TurningPoints:
+    return TurningPoints(
+        status=facts[:, STATUS],
         middlegame_ply=facts[:, MIDDLEGAME_PLY],
         endgame_ply=facts[:, ENDGAME_PLY],
         queenless_ply=facts[:, QUEENLESS_PLY],
         castling_ply=facts[:, CASTLING_PLY : CASTLING_PLY + 2],
-        counts=counts,
+        castled=facts[:, CASTLED : CASTLED + 2],
     )
 
 
 def playable(games: pl.DataFrame) -> Replay:
     """The replay of games that can all be played to their end; UnplayableGame for the first that cannot."""
-    replayed = replay(games)
-    for game in np.flatnonzero(replayed.status).tolist():
-        raise UnplayableGame(_trouble(games.row(game, named=True), int(replayed.status[game])))
-    return replayed
+    return sound(games, replay(games))
+
+
+def sound(games: pl.DataFrame, found: _Found) -> _Found:
+    """What was found of games that could all be played; UnplayableGame for the first that could not."""
+    for game in np.flatnonzero(found.status).tolist():
+        raise UnplayableGame(_trouble(games.row(game, named=True), int(found.status[game])))
+    return found
 
 
 def _trouble(game: dict[str, object], status: int) -> str:

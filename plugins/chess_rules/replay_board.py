@@ -1,116 +1,102 @@
-"""The board of the replay: codes of pieces, squares with a margin, and who attacks what. Compiled code.
+"""The board of the replay: sets of squares as bits, and who attacks what. Compiled code.
 
-A board is 14 rows of 16 places, of which 8 × 8 are squares; a step from a square can only reach a square or the margin,
-so nothing that walks over the board needs a test for its border, and nothing can walk out of the array.
+A set of squares is a 64-bit integer whose bit 0 is a1 and bit 63 is h8. Which squares a piece reaches over an empty
+board, and which lie between two squares, is looked up in tables that python-chess fills.
 """
 
+import chess
 import numpy as np
 import numpy.typing as npt
 
-from plugins.chess_rules.compiled import compiled
+from plugins.chess_rules.compiled import compiled, inlined, lowest_bit
 
-Board = npt.NDArray[np.int8]
+State = npt.NDArray[np.int64]
+Tables = npt.NDArray[np.int64]
 
 WHITE, BLACK = 0, 8
+"""Colours as a bit of a piece's code; shifted by 3 they are the number of the side."""
 PAWN, KNIGHT, BISHOP, ROOK, QUEEN, KING = range(1, 7)
 EMPTY = 0
-MARGIN = 7
-"""Neither empty nor a piece: it ends every walk."""
-
 SQUARES = 64
-PLACES = 14 * 16
-_FIRST = 3 * 16
 
 # White's two rights, then Black's, in Polyglot's order.
 KING_SIDE, QUEEN_SIDE = 1, 2
 BLACK_RIGHTS = 2
 """So many bits lie Black's rights above White's."""
 
-DIRECTIONS = np.array([1, -1, 16, -16, 17, 15, -15, -17], dtype=np.int64)
-"""Steps of a king: first the four of a rook, then the four of a bishop."""
-JUMPS = np.array([33, 31, 18, 14, -14, -18, -31, -33], dtype=np.int64)
+# A position, by the place of its parts in the array that holds it.
+TURN, CHECKED, RIGHTS, EN_PASSANT, KING_AT, OWN, KINDS, BOARD, BOARD_SIZE = 0, 1, 2, 3, 4, 6, 8, 15, 15 + SQUARES
+"""Colour to move; whether it is in check; rights; square behind a pawn that made two steps, or 0; the kings' squares,
+White's and Black's; the sets of each side's men; of the men of each kind, number 0 unused; codes on the 64 squares."""
+
+# Places in the tables.
+REACH, PAWNS, BETWEEN, FILES, RANKS = 0, 7 * SQUARES, 9 * SQUARES, 73 * SQUARES, 73 * SQUARES + 9
+"""By kind of piece and square, the squares that it reaches; by side and square, those from which its pawns capture
+there; by two squares, those between them; the squares of each file and each rank, and, as the ninth of them, all."""
+TABLES_SIZE = RANKS + 9
 
 
-def _lines() -> npt.NDArray[np.int8]:
-    between = np.zeros(2 * PLACES, dtype=np.int8)
-    for step in DIRECTIONS:
-        for distance in range(1, 8):
-            between[PLACES + distance * step] = step
-    return between
+def tables() -> Tables:
+    """What the functions of this module look up: at REACH, PAWNS, BETWEEN, FILES and RANKS."""
+    filled = np.zeros(TABLES_SIZE, dtype=np.uint64)
+    empty = chess.Board(None)
+    for kind in (chess.KNIGHT, chess.BISHOP, chess.ROOK, chess.QUEEN, chess.KING):
+        for square in chess.SQUARES:
+            empty.set_piece_at(square, chess.Piece(kind, chess.WHITE))
+            filled[REACH + SQUARES * kind + square] = int(empty.attacks(square))
+            empty.remove_piece_at(square)
+    for side, colour in enumerate((chess.WHITE, chess.BLACK)):
+        filled[PAWNS + SQUARES * side : PAWNS + SQUARES * (side + 1)] = chess.BB_PAWN_ATTACKS[not colour]
+    for square in chess.SQUARES:
+        row = BETWEEN + SQUARES * square
+        filled[row : row + SQUARES] = [chess.between(square, other) for other in chess.SQUARES]
+    filled[FILES : FILES + 9] = [*chess.BB_FILES, chess.BB_ALL]
+    filled[RANKS : RANKS + 9] = [*chess.BB_RANKS, chess.BB_ALL]
+    return filled.view(np.int64)
 
 
-LINES = _lines()
-"""Step that leads from one place to another on a line, by their difference + PLACES; 0 if they share no line."""
+@inlined
+def men(state: State) -> int:
+    """The squares that are occupied."""
+    occupied: int = state[OWN] | state[OWN + 1]
+    return occupied
 
 
 @compiled
-def place_of(square: int) -> int:
-    """The place of a square (0 = a1, 63 = h8)."""
-    return _FIRST + 16 * (square >> 3) + (square & 7)
-
-
-@compiled
-def square_of(place: int) -> int:
-    """The square at a place that is one."""
-    return ((place - _FIRST) >> 4) * 8 + (place & 7)
-
-
-@compiled
-def is_attacked(board: Board, place: int, by: int) -> bool:
-    """Whether a piece of the colour `by` attacks the place."""
-    pawn = -16 if by == WHITE else 16
-    if board[place + pawn + 1] == by | PAWN or board[place + pawn - 1] == by | PAWN:
+def is_attacked(state: State, tables: Tables, square: int, side: int, attackers: int, occupied: int) -> bool:
+    """Whether one of the attackers, men of this side, attacks the square if these are the squares that are occupied."""
+    kinds, reach = KINDS, REACH + square
+    near = (
+        (tables[reach + SQUARES * KNIGHT] & state[kinds + KNIGHT])
+        | (tables[reach + SQUARES * KING] & state[kinds + KING])
+        | (tables[PAWNS + SQUARES * side + square] & state[kinds + PAWN])
+    )
+    if near & attackers:
         return True
-    for jump in JUMPS:
-        if board[place + jump] == by | KNIGHT:
+    queens = state[kinds + QUEEN]
+    far = attackers & (
+        (tables[reach + SQUARES * BISHOP] & (state[kinds + BISHOP] | queens))
+        | (tables[reach + SQUARES * ROOK] & (state[kinds + ROOK] | queens))
+    )
+    while far:
+        if not tables[BETWEEN + SQUARES * square + lowest_bit(far)] & occupied:
             return True
-    for number in range(8):
-        step = DIRECTIONS[number]
-        reached = place + step
-        if board[reached] == by | KING:
-            return True
-        while board[reached] == EMPTY:
-            reached += step
-        piece = board[reached]
-        if piece == by | QUEEN or piece == by | (ROOK if number < 4 else BISHOP):  # noqa: PLR2004
-            return True
+        far &= far - 1
     return False
 
 
-@compiled
-def is_pinned(board: Board, start: int, end: int, king: int, enemy: int) -> bool:
-    """Whether a piece that goes from `start` to `end` opens a line on which an enemy's piece attacks the king.
+@inlined
+def is_safe(state: State, tables: Tables, start: int, end: int, victim: int) -> bool:
+    """Whether the mover's king is not attacked after the move.
 
-    Says nothing of checks that stand already, of moves by the king, nor of en passant, which takes two from a line.
+    `victim` is the square of what is captured, `end` but for en passant; what stands there may be nothing.
     """
-    step = LINES[PLACES + start - king]
-    if step == 0 or LINES[PLACES + end - king] == step:
-        return False
-    reached = king + step
-    while board[reached] == EMPTY:
-        reached += step
-    if reached != start:
-        return False
-    reached += step
-    while board[reached] == EMPTY:
-        reached += step
-    piece = board[reached]
-    straight = step & 15 == 0 or abs(step) == 1
-    return bool(piece == enemy | QUEEN or piece == enemy | (ROOK if straight else BISHOP))
-
-
-@compiled
-def leaves_king_attacked(board: Board, start: int, end: int, victim: int, king: int) -> bool:
-    """Whether the mover's king, who stands at `king` afterwards, is attacked once the move has been made.
-
-    `victim` is the place of what is captured, `end` but for en passant; what stands there may be nothing.
-    """
-    piece, captured = board[start], board[victim]
-    board[start] = EMPTY
-    board[victim] = EMPTY
-    board[end] = piece
-    attacked = is_attacked(board, king, WHITE if piece & BLACK else BLACK)
-    board[end] = EMPTY
-    board[victim] = captured
-    board[start] = piece
-    return attacked
+    side = state[TURN] >> 3
+    king = state[KING_AT + side]
+    moved, taken = 1 << start, 1 << victim
+    if start == king:
+        king = end
+    elif victim == end and not state[CHECKED] and not tables[REACH + SQUARES * QUEEN + king] & moved:
+        return True  # it stood on no line to the king
+    occupied = (men(state) & ~(moved | taken)) | 1 << end
+    return not is_attacked(state, tables, king, 1 - side, state[OWN + 1 - side] & ~taken, occupied)

@@ -3,29 +3,34 @@
 What is legal follows the rules of standard chess; what is meant follows python-chess's `Board.parse_san`.
 """
 
-import numpy as np
-import numpy.typing as npt
-
-from plugins.chess_rules.compiled import compiled, integer
+from plugins.chess_rules.compiled import compiled, inlined, integer, lowest_bit
 from plugins.chess_rules.replay_board import (
-    BISHOP,
+    BETWEEN,
     BLACK,
     BLACK_RIGHTS,
-    DIRECTIONS,
+    BOARD,
+    CHECKED,
     EMPTY,
-    JUMPS,
+    EN_PASSANT,
+    FILES,
+    KINDS,
     KING,
+    KING_AT,
     KING_SIDE,
-    KNIGHT,
+    OWN,
     PAWN,
     QUEEN_SIDE,
-    ROOK,
+    RANKS,
+    REACH,
+    RIGHTS,
+    SQUARES,
+    TURN,
     WHITE,
-    Board,
+    State,
+    Tables,
     is_attacked,
-    is_pinned,
-    leaves_king_attacked,
-    place_of,
+    is_safe,
+    men,
 )
 from plugins.chess_rules.replay_san import (
     ANY,
@@ -38,169 +43,127 @@ from plugins.chess_rules.replay_san import (
     SAN_TO,
 )
 
-State = npt.NDArray[np.int64]
-
-# What a position has besides its board, by its place in the array that holds it.
-TURN, CHECKED, RIGHTS, EN_PASSANT, KING_AT = range(5)
-"""Colour to move; whether it is in check; rights; place behind a pawn that made two steps, or 0; the kings' places:
-KING_AT White's, the next one Black's."""
-
 ILLEGAL = -1
 
 # The parts of a move that was found lie in one integer: shift it by one of these, and take so many bits.
-MOVE_START, MOVE_END, MOVE_VICTIM, MOVE_PROMOTION, MOVE_CASTLING = 0, 8, 16, 24, 27
-"""Places from which and to which the piece goes, and of what it captures, if anything stands there: where it goes, but
-for en passant (8 bits each); kind of piece that the pawn becomes (3) or 0; KING_SIDE or QUEEN_SIDE or 0 (2)."""
+MOVE_START, MOVE_END, MOVE_VICTIM, MOVE_PROMOTION, MOVE_CASTLING = 0, 6, 12, 18, 21
+"""Squares from which and to which the piece goes, and of what it captures, if anything stands there: where it goes, but
+for en passant (6 bits each); kind of piece that the pawn becomes (3) or 0; KING_SIDE or QUEEN_SIDE or 0 (2)."""
 
 
-@compiled
-def find_move(board: Board, state: State, word: int) -> int:
+@inlined
+def find_move(state: State, tables: Tables, word: int) -> int:
     """The legal move that the word (of `read_san`) means; ILLEGAL if there is none, or more than one."""
     if word >> SAN_CASTLING & 3:
-        return _castling(board, state, (word >> SAN_CASTLING & 3))
-    end = place_of(word >> SAN_TO & 63)
+        return _castling(state, tables, word >> SAN_CASTLING & 3)
+    end = word >> SAN_TO & 63
     piece = word >> SAN_PIECE & 7
     if piece == ANY_PIECE:
-        start = place_of(8 * (word >> SAN_RANK & 15) + (word >> SAN_FILE & 15))
-        piece = (
-            integer(board[start]) & 7 if board[start] != EMPTY and board[start] & BLACK == state[TURN] else ANY_PIECE
-        )
-        if piece == KING and abs(end - start) > 1 and end >> 4 == start >> 4 and not (word >> SAN_PROMOTION & 7):
-            return _castling_by_squares(board, state, start, end)
-    target = board[end]
-    if piece == ANY_PIECE or (target != EMPTY and (target & BLACK == state[TURN] or target & 7 == KING)):
-        return ILLEGAL
-    return _piece_move(board, state, word, end, piece)
+        return _any_move(state, tables, word, end)
+    return _piece_move(state, tables, word, end, piece)
 
 
 @compiled
-def _piece_move(board: Board, state: State, word: int, end: int, piece: int) -> int:
-    """The move of a piece of this kind to a place where none of its own stands."""
+def _any_move(state: State, tables: Tables, word: int, end: int) -> int:
+    """The move of whoever stands on the square from which the word says that he comes."""
+    start = 8 * (word >> SAN_RANK & 7) + (word >> SAN_FILE & 7)
+    if not state[OWN + (state[TURN] >> 3)] >> start & 1:
+        return ILLEGAL
+    piece = state[BOARD + start] & 7
+    if piece == KING and abs(end - start) > 1 and end >> 3 == start >> 3 and not word >> SAN_PROMOTION & 7:
+        return _castling_by_squares(state, tables, start, end)
+    return _piece_move(state, tables, word, end, piece)
+
+
+@compiled
+def _piece_move(state: State, tables: Tables, word: int, end: int, piece: int) -> int:
+    """The move of a piece of this kind."""
+    if (state[OWN + (state[TURN] >> 3)] | state[KINDS + KING]) >> end & 1:
+        return ILLEGAL
     if piece == PAWN:
-        return _pawn_move(board, state, word, end)
+        return _pawn_move(state, tables, word, end)
     if word >> SAN_PROMOTION & 7:
         return ILLEGAL
-    if piece == KNIGHT:
-        return _jump(board, state, word, end)
-    return _walk(board, state, word, end, piece)
+    return _only_move(state, tables, word, end, piece)
 
 
-@compiled
-def _jump(board: Board, state: State, word: int, end: int) -> int:
-    """A knight's move."""
+@inlined
+def _only_move(state: State, tables: Tables, word: int, end: int, piece: int) -> int:
+    """The move of the only piece of this kind that can go there, past nobody, and leaves its king safe."""
     found = ILLEGAL
-    for jump in JUMPS:
-        start = end - jump
-        if board[start] == state[TURN] | KNIGHT and _may(board, state, word, start, end):
-            if found != ILLEGAL:
-                return ILLEGAL
-            found = _packed(start, end, end)
+    occupied = men(state)
+    movers = tables[REACH + SQUARES * piece + end] & state[KINDS + piece] & state[OWN + (state[TURN] >> 3)]
+    movers &= tables[FILES + (word >> SAN_FILE & 15)] & tables[RANKS + (word >> SAN_RANK & 15)]
+    while movers:
+        start = lowest_bit(movers)
+        movers &= movers - 1
+        if tables[BETWEEN + SQUARES * start + end] & occupied or not is_safe(state, tables, start, end, end):
+            continue
+        if found != ILLEGAL:
+            return ILLEGAL
+        found = _packed(start, end, end)
     return found
 
 
-@compiled
-def _walk(board: Board, state: State, word: int, end: int, piece: int) -> int:
-    """A move of king, queen, rook or bishop: whoever of that kind is the first one on a line from the target."""
-    found = ILLEGAL
-    mover = state[TURN] | piece
-    first = 4 if piece == BISHOP else 0
-    last = 4 if piece == ROOK else 8
-    for number in range(first, last):
-        step = DIRECTIONS[number]
-        start = end + step
-        if piece != KING:
-            while board[start] == EMPTY:
-                start += step
-        if board[start] == mover and _may(board, state, word, start, end):
-            if found != ILLEGAL:
-                return ILLEGAL
-            found = _packed(start, end, end)
-    return found
-
-
-@compiled
-def _may(board: Board, state: State, word: int, start: int, end: int) -> bool:
-    """Whether the word can mean the piece at `start`, and its king is safe if it goes."""
-    return _named(word, start) and _is_safe(board, state, start, end, end)
-
-
-@compiled
-def _named(word: int, start: int) -> bool:
-    """Whether file and rank of `start` are those that the word gives, if it gives any."""
-    file, rank = (word >> SAN_FILE & 15), (word >> SAN_RANK & 15)
-    return (file == ANY or start & 7 == file) and (rank == ANY or (start >> 4) - 3 == rank)
-
-
-@compiled
-def _is_safe(board: Board, state: State, start: int, end: int, victim: int) -> bool:
-    """Whether the mover's king is not attacked after the move."""
-    turn = state[TURN]
-    king = state[KING_AT + (turn >> 3)]
-    if start == king:
-        return not leaves_king_attacked(board, start, end, end, end)
-    if state[CHECKED] or victim != end:
-        return not leaves_king_attacked(board, start, end, victim, king)
-    return not is_pinned(board, start, end, king, turn ^ BLACK)
-
-
-@compiled
-def _pawn_move(board: Board, state: State, word: int, end: int) -> int:
+@inlined
+def _pawn_move(state: State, tables: Tables, word: int, end: int) -> int:
     """A pawn's move; from another file than the target's only as a capture."""
     turn = state[TURN]
-    forward = 16 if turn == WHITE else -16
-    rank = (end >> 4) - 3 if turn == WHITE else 10 - (end >> 4)  # as the mover counts, from 0
+    forward = 8 if turn == WHITE else -8
+    rank = end >> 3 if turn == WHITE else 7 - (end >> 3)  # as the mover counts, from 0
     promotion = word >> SAN_PROMOTION & 7
-    if promotion == KING or (promotion != 0) != (rank == 7):  # noqa: PLR2004
-        return ILLEGAL
     file = word >> SAN_FILE & 15
     aside = 0 if file == ANY else file - (end & 7)
-    if abs(aside) > 1:
+    if abs(aside) > 1 or rank < 2 or promotion == KING or (promotion != 0) != (rank == 7):  # noqa: PLR2004
         return ILLEGAL
     start = end - forward + aside
     victim = end
     if aside:
-        if board[end] == EMPTY:
+        if state[BOARD + end] == EMPTY:
             if end != state[EN_PASSANT]:
                 return ILLEGAL
             victim = end - forward
-    elif board[end] != EMPTY:
+    elif state[BOARD + end] != EMPTY:
         return ILLEGAL
-    elif rank == 3 and board[start] == EMPTY:  # noqa: PLR2004
+    elif rank == 3 and state[BOARD + start] == EMPTY:  # noqa: PLR2004
         start -= forward
-    if board[start] != turn | PAWN or not _named(word, start) or not _is_safe(board, state, start, end, victim):
+    if state[BOARD + start] != turn | PAWN or not tables[RANKS + (word >> SAN_RANK & 15)] >> start & 1:
+        return ILLEGAL
+    if not is_safe(state, tables, start, end, victim):
         return ILLEGAL
     return _packed(start, end, victim) | promotion << MOVE_PROMOTION
 
 
 @compiled
-def _castling_by_squares(board: Board, state: State, start: int, end: int) -> int:
+def _castling_by_squares(state: State, tables: Tables, start: int, end: int) -> int:
     """Castling as e1g1, or as the king taking his own rook, e1h1."""
     file = end & 7
     if start & 7 != 4:  # noqa: PLR2004
         return ILLEGAL
     if file == 1 or 2 < file < 6:  # noqa: PLR2004
         return ILLEGAL
-    return _castling(board, state, KING_SIDE if file >= 6 else QUEEN_SIDE)  # noqa: PLR2004
+    side = integer(KING_SIDE) if file >= 6 else integer(QUEEN_SIDE)  # noqa: PLR2004
+    return _castling(state, tables, side)
 
 
 @compiled
-def _castling(board: Board, state: State, side: int) -> int:
+def _castling(state: State, tables: Tables, side: int) -> int:
     """Castling, if there is the right, and nothing stands or attacks between. Who has the right has king and rook."""
     turn = state[TURN]
     right = side << BLACK_RIGHTS if turn else side
     if state[CHECKED] or not state[RIGHTS] & right:
         return ILLEGAL
     king = state[KING_AT + (turn >> 3)]
-    step = 1 if side == KING_SIDE else -1
-    for distance in range(1, 3 if side == KING_SIDE else 4):
-        if board[king + distance * step] != EMPTY:
-            return ILLEGAL
-    end = king + 2 * step
-    if is_attacked(board, king + step, turn ^ BLACK) or is_attacked(board, end, turn ^ BLACK):
+    step, rook = (1, king + 3) if side == KING_SIDE else (-1, king - 4)
+    occupied, enemy = men(state), (turn ^ BLACK) >> 3
+    if tables[BETWEEN + SQUARES * king + rook] & occupied:
         return ILLEGAL
-    return _packed(king, end, end) | side << MOVE_CASTLING
+    for square in (king + step, king + 2 * step):
+        if is_attacked(state, tables, square, enemy, state[OWN + enemy], occupied):
+            return ILLEGAL
+    return _packed(king, king + 2 * step, king + 2 * step) | side << MOVE_CASTLING
 
 
-@compiled
+@inlined
 def _packed(start: int, end: int, victim: int) -> int:
     return start << MOVE_START | end << MOVE_END | victim << MOVE_VICTIM

@@ -6,7 +6,7 @@ What is a word follows python-chess's SAN_REGEX, with any number of the signs +,
 import numpy as np
 import numpy.typing as npt
 
-from plugins.chess_rules.compiled import compiled, integer
+from plugins.chess_rules.compiled import inlined, integer
 from plugins.chess_rules.replay_board import BISHOP, KING, KING_SIDE, KNIGHT, PAWN, QUEEN, QUEEN_SIDE, ROOK
 
 Text = npt.NDArray[np.uint8]
@@ -28,7 +28,7 @@ SAN_PIECE, SAN_FILE, SAN_RANK, SAN_TO, SAN_PROMOTION, SAN_CASTLING = 0, 3, 7, 11
 of piece that a pawn becomes (3) or 0, KING_SIDE or QUEEN_SIDE or 0 (2); in castling nothing else is said."""
 
 
-@compiled
+@inlined
 def _kind(letter: int) -> int:
     """Kind of piece by its upper-case letter, or 0."""
     if letter == _N:
@@ -44,7 +44,7 @@ def _kind(letter: int) -> int:
     return 0
 
 
-@compiled
+@inlined
 def _castling(text: Text, start: int, end: int) -> int:
     """The word O-O or O-O-O, or the same with noughts, without signs; otherwise UNREADABLE."""
     length = end - start
@@ -57,12 +57,12 @@ def _castling(text: Text, start: int, end: int) -> int:
     return (KING_SIDE if length == 3 else QUEEN_SIDE) << SAN_CASTLING  # noqa: PLR2004
 
 
-@compiled
+@inlined
 def _is_sign(byte: int) -> bool:
     return byte == _PLUS or byte == _HASH or byte == _BANG or byte == _ASKS  # noqa: PLR1714  # as above
 
 
-@compiled
+@inlined
 def _last(text: Text, start: int, end: int) -> int:
     """What the last byte of text[start:end] is: _RANK_DIGIT, _FILE_LETTER, _STROKE, or 0 for others and for none."""
     if end <= start:
@@ -75,7 +75,7 @@ def _last(text: Text, start: int, end: int) -> int:
     return _STROKE if byte == _TIMES or byte == _DASH else 0  # noqa: PLR1714, SIM109  # as above
 
 
-@compiled
+@inlined
 def _squares(text: Text, start: int, end: int, promotion: int) -> int:
     """What names piece and squares, read from its end: the target comes last."""
     if _last(text, start, end) != _RANK_DIGIT or _last(text, start, end - 1) != _FILE_LETTER:
@@ -100,7 +100,7 @@ def _squares(text: Text, start: int, end: int, promotion: int) -> int:
     return piece << SAN_PIECE | file << SAN_FILE | rank << SAN_RANK | to << SAN_TO | promotion << SAN_PROMOTION
 
 
-@compiled
+@inlined
 def read_san(text: Text, start: int, end: int) -> int:
     """The word in text[start:end], which is not empty, as one number of 0 or more; UNREADABLE if it is none of SAN."""
     while end > start and _is_sign(text[end - 1]):
