@@ -8,6 +8,7 @@ import pandera.errors
 import pandera.polars as pa
 import polars as pl
 
+from kshift_assets.verdicts import parted, shown
 from resources.lake import duckdb_type
 
 Model = type[pa.DataFrameModel]
@@ -69,6 +70,11 @@ def split(model: Model, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame
     A reason reads `n_rating_white: in_range(100, 4500) (got 17)`. Raises SchemaError when the frame itself is wrong:
     a missing column or type, which no row can answer for.
     """
+    return parted(model, frame) or validated(model, frame)
+
+
+def validated(model: Model, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The same by Pandera's own validation, which knows every kind of rule and takes its time."""
     try:
         model.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
@@ -85,7 +91,7 @@ def _part(frame: pl.DataFrame, error: pandera.errors.SchemaErrors) -> tuple[pl.D
         .select(
             row=pl.col("index").cast(pl.UInt32),
             reason=pl.when(pl.col("schema_context") == "Column")
-            .then(pl.format("{}: {} (got {})", "column", "check", _shown(pl.col("failure_case"))))
+            .then(pl.format("{}: {} (got {})", "column", "check", shown(pl.col("failure_case"))))
             .otherwise(pl.col("check")),
         )
         .unique(maintain_order=True)
@@ -101,10 +107,6 @@ def _part(frame: pl.DataFrame, error: pandera.errors.SchemaErrors) -> tuple[pl.D
     )
     bad = pl.col("val_reasons").is_not_null()
     return marked.filter(~bad).drop("val_reasons"), marked.filter(bad)
-
-
-def _shown(value: pl.Expr) -> pl.Expr:
-    return value.cast(pl.String).fill_null("nothing").str.slice(0, 80)
 
 
 _WORDS = {

@@ -5,6 +5,7 @@ import polars as pl
 from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.speeds import speed
+from kshift_assets.chess.texts import blanks_in
 
 COLORS = ("white", "black")
 DECISIVE = ("mate", "resign")
@@ -44,7 +45,8 @@ class GameRules(pa.DataFrameModel):
     @classmethod
     def _plies_count_moves(cls, data: PolarsData) -> pl.LazyFrame:
         moves = pl.col("val_moves")
-        n_moves = pl.when(moves == "").then(0).otherwise(moves.str.count_matches(" ", literal=True) + 1)
+        # Polars's count_matches takes longer than all other rules together.
+        n_moves = pl.when(moves == "").then(0).otherwise(moves.map_batches(blanks_in, return_dtype=pl.Int32) + 1)
         return _all(data, pl.col("n_plies") == n_moves)
 
     @pa.dataframe_check(name="lists have one element a ply")
