@@ -167,12 +167,22 @@ def _from_dump(rows: pl.DataFrame) -> Judged:
         val_origin=pl.format("{}#{}", "val_file", "n_game"),
         val_text=pl.coalesce("val_text", pl.struct(DUMP_GAMES).struct.json_encode()),
     )
-    once = (
-        games.sort("tm_ingested", "n_plies", "val_file_sha256", "n_game", descending=[True, True, False, False])
-        .unique("id_game", keep="first", maintain_order=True)
-        .sort("n_row")
-    )
+    once = games.filter(_first_of_each(games))
     return once.select(GAMES), _rejected(arrived, reasons, "dump"), games.height - once.height
+
+
+def _first_of_each(games: pl.DataFrame) -> pl.Series:
+    """Which row of each game of a dump counts: nearly always there is one only."""
+    ids = games.get_column("id_game")
+    if ids.n_unique() == ids.len():
+        return pl.repeat(value=True, n=ids.len(), eager=True)
+    order = ("tm_ingested", "n_plies", "val_file_sha256", "n_game")
+    chosen = (
+        games.select("n_row", "id_game", *order)
+        .sort(order, descending=[True, True, False, False])
+        .unique("id_game", keep="first", maintain_order=True)
+    )
+    return games.get_column("n_row").is_in(chosen.get_column("n_row").implode())
 
 
 def _judge(candidates: pl.DataFrame) -> Frames:

@@ -20,10 +20,9 @@ def read_dump_games(rows: pl.DataFrame) -> pl.DataFrame:
 
     `rows` are sound ones (val_error is null) with val_source; their order and further columns stay.
     """
-    tags = rows.with_columns(
+    tags = _with_event(rows).with_columns(
         tm_created=_created(),
         val_key=pl.col("val_variant").fill_null("standard").str.to_lowercase().str.replace_all("[ -]", ""),
-        val_event=pl.col("val_event").fill_null(""),
         n_clock_initial_s=_part(r"^(\d+)\+\d+$", pl.Int32()),
         n_clock_increment_s=_part(r"^\d+\+(\d+)$", pl.Int16()),
         arr_clock_cs=_list("arr_clock_cs"),
@@ -38,12 +37,11 @@ def read_dump_games(rows: pl.DataFrame) -> pl.DataFrame:
         arr_glyph=pl.coalesce(_list("arr_glyph"), _if_analysed("arr_glyph", pl.String())),
         arr_best=pl.lit(None, pl.List(pl.String)),
         val_initial_fen=pl.col("val_fen"),
-        id_tournament=pl.col("val_event").str.extract(r"lichess\.org/tournament/(\w+)"),
-        id_swiss=pl.col("val_event").str.extract(r"lichess\.org/swiss/(\w+)"),
         **_player("white"),
         **_player("black"),
     )
-    return facts.with_columns(
+    judged = facts.with_columns(arr_glyph=_judgments(facts))
+    return judged.with_columns(
         val_perf=pl.when(pl.col("val_variant").is_in(["standard", "fromPosition"]))
         .then("val_speed")
         .otherwise("val_variant"),
@@ -56,9 +54,28 @@ def read_dump_games(rows: pl.DataFrame) -> pl.DataFrame:
         n_plies=pl.col("n_plies").cast(pl.Int16, strict=False),
         val_eco=_known("val_eco"),
         val_opening=_known("val_opening"),
-        arr_glyph=site_glyphs(facts),
+        arr_glyph=pl.when(pl.col("ind_analysed") | _filled("arr_glyph")).then("arr_glyph"),
         val_faults=_faults(),
-    ).with_columns(arr_glyph=pl.when(pl.col("ind_analysed") | _filled("arr_glyph")).then("arr_glyph"))
+    )
+
+
+def _with_event(rows: pl.DataFrame) -> pl.DataFrame:
+    """What the tag Event says; each of its few values is read once."""
+    event = pl.col("val_event")
+    events = rows.select(event.fill_null("").unique()).with_columns(
+        ind_said_rated=event.str.extract(_EVENT).str.to_lowercase() == "rated",
+        id_tournament=event.str.extract(r"lichess\.org/tournament/(\w+)"),
+        id_swiss=event.str.extract(r"lichess\.org/swiss/(\w+)"),
+    )
+    return rows.with_columns(event.fill_null("")).join(events, on="val_event", how="left", maintain_order="left")
+
+
+def _judgments(games: pl.DataFrame) -> pl.Series:
+    """The lists of glyphs, with the site's in the few that have any."""
+    marked = games.select(_filled("arr_glyph").fill_null(value=False)).to_series()
+    places = (marked.cum_sum().cast(pl.Int64) - 1).set(~marked, None)
+    glyphs = site_glyphs(games.filter(marked)).gather(places)
+    return glyphs.zip_with(marked, games.get_column("arr_glyph"))
 
 
 def _created() -> pl.Expr:
@@ -77,7 +94,7 @@ def _known(name: str) -> pl.Expr:
 
 
 def _filled(name: str) -> pl.Expr:
-    return pl.col(name).list.drop_nulls().list.len() > 0
+    return pl.col(name).list.count_matches(None) < pl.col(name).list.len()
 
 
 def _list(name: str) -> pl.Expr:
@@ -86,7 +103,8 @@ def _list(name: str) -> pl.Expr:
 
 def _if_analysed(name: str, dtype: pl.DataType) -> pl.Expr:
     """All three lists of an analysed game are there, also those that have nothing to say."""
-    nothing = pl.lit(None, dtype).repeat_by(pl.col("n_plies"))
+    is_needed = pl.col("ind_analysed") & pl.col(name).is_null()
+    nothing = pl.lit(None, dtype).repeat_by(pl.when(is_needed).then("n_plies").otherwise(0))
     return pl.when("ind_analysed").then(pl.coalesce(name, nothing))
 
 
@@ -116,10 +134,10 @@ def _speed() -> pl.Expr:
 
 def _rated() -> pl.Expr:
     """From Event; a named or swiss event says nothing, then a rating difference or the file's own name does."""
-    said = pl.col("val_event").str.extract(_EVENT).str.to_lowercase()
+    said = pl.col("ind_said_rated")
     differs = pl.any_horizontal(pl.col(f"val_{color}_rating_diff").is_not_null() for color in ("white", "black"))
     in_rated_file = pl.col("val_file").str.contains("_rated_", literal=True)
-    return pl.when(said.is_not_null()).then(said == "rated").when(differs | in_rated_file).then(statement=True)
+    return pl.when(said.is_not_null()).then(said).when(differs | in_rated_file).then(statement=True)
 
 
 def _status() -> pl.Expr:
