@@ -19,6 +19,7 @@ ATTEMPTS = 20
 # delta-rs lets two commits that replace what was empty both succeed, which leaves the rows of both. But commits that
 # move the same cursor exclude each other, so each month has one, and the table as a whole.
 OVERWRITE = "knightshift.overwrite."
+MARK = "knightshift.mark."
 _MONTH = f"partition.{PARTITION}"  # as delta-rs lists it
 
 Actions = list[AddAction | RemoveAction]
@@ -26,11 +27,15 @@ Actions = list[AddAction | RemoveAction]
 
 @dataclass(frozen=True)
 class Put:
-    """What becomes of the rows of a month, or of all, and what the commit says of itself."""
+    """What becomes of the rows of a month, or of all, and what the commit says of itself.
+
+    Texts are gone once the log drops the entry of the commit; a mark of a month stays with the table.
+    """
 
     month: str | None
     texts: dict[str, str]
     keeps_rows: bool = False
+    mark: int | None = None
 
 
 class LostRace(Exception):
@@ -86,7 +91,7 @@ def replace(path: str, before: DeltaTable, files: list[AddAction], put: Put) -> 
             now = DeltaTable(path)
             if any(now.transaction_version(key) != before.transaction_version(key) for key in keys):
                 raise LostRace(f"somebody else has overwritten {path}")
-            _commit(now, [*files, *removals], _properties(put.texts, keys, now))
+            _commit(now, [*files, *removals], _properties(put, keys, now))
     return now
 
 
@@ -95,7 +100,7 @@ def replace_all(before: DeltaTable, files: list[AddAction], columns: DeltaSchema
 
     Raises LostRace if anything at all was committed meanwhile that is in the way.
     """
-    properties = _properties(texts, _keys(before, files, None), before)
+    properties = _properties(Put(None, texts), _keys(before, files, None), before)
     split = before.metadata().partition_columns
     try:
         before.create_write_transaction([*files], "overwrite", columns, split, commit_properties=properties)
@@ -126,8 +131,11 @@ def _keys(before: DeltaTable, files: list[AddAction], month: str | None) -> list
     return sorted(OVERWRITE + one for one in {"", *written, *months_of(before)})
 
 
-def _properties(texts: dict[str, str], keys: list[str], now: DeltaTable) -> CommitProperties:
-    return CommitProperties(texts, app_transactions=[Transaction(key, now.version() + 1) for key in keys])
+def _properties(put: Put, keys: list[str], now: DeltaTable) -> CommitProperties:
+    moves = [Transaction(key, now.version() + 1) for key in keys]
+    if put.month and put.mark is not None:
+        moves.append(Transaction(MARK + put.month, put.mark))
+    return CommitProperties(put.texts, app_transactions=moves)
 
 
 def _removals(before: DeltaTable, month: str | None) -> list[RemoveAction]:

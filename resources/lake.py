@@ -14,6 +14,7 @@ from deltalake import DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from resources.commits import (
+    MARK,
     LostRace,
     Put,
     append,
@@ -77,16 +78,18 @@ class Lake(dg.ConfigurableResource["Lake"]):
         schema: pl.Schema,
         month: str | None = None,
         note: dict[str, str] | None = None,
+        mark: int | None = None,
     ) -> Written:
         """Replace a whole table, or one month of it, by the frames, in one atomic commit.
 
         `frames` is a function since they are made again if somebody else overwrote the same rows meanwhile: what they
         were made from may have changed too. They stream: memory holds one at a time. If making them raises, nothing is
         committed and that exception comes out. Rows that others append meanwhile stay. `note` is kept with the commit,
-        see `note_of`. Raises LostRace if somebody else was faster every time.
+        see `note_of`; `mark`, a number of 63 bits, stays with the month, see `marks`.
+        Raises LostRace if somebody else was faster every time.
         """
         texts = {f"{PREFIX}{key}": value for key, value in (note or {}).items()} | {NOTED_MONTH: month or ""}
-        return self._put(table, frames, schema, Put(month, texts))
+        return self._put(table, frames, schema, Put(month, texts, mark=mark))
 
     def extend(self, table: str, frames: Frames, schema: pl.Schema, month: str) -> Written:
         """Add the frames to a month of a table, in one atomic commit; its rows stay.
@@ -181,6 +184,14 @@ class Lake(dg.ConfigurableResource["Lake"]):
             return []
         return sorted(map(unquote, delta.file_uris(file_pruning_predicate=f"{MONTH} IN ({wanted})")))
 
+    def files_by_month(self, table: str) -> dict[str, list[str]]:
+        """Month → the exact files of the newest version, for a table that is split by month."""
+        delta = self._open(table)
+        found: dict[str, list[str]] = {}
+        for file in pa.table(delta.get_add_actions(flatten=True)).to_pylist() if delta else ():
+            found.setdefault(file[f"partition.{MONTH}"], []).append(f"{self.path(table)}/{unquote(file['path'])}")
+        return {month: sorted(files) for month, files in sorted(found.items())}
+
     def relation_sql(self, table: str, schema: pl.Schema, months: str | Sequence[str] | None = None) -> str:
         """The same as a DuckDB table expression over explicit Parquet files, typed also where there is no file."""
         return parquet_sql(self.files(table, months), schema)
@@ -223,6 +234,16 @@ class Lake(dg.ConfigurableResource["Lake"]):
             if entry.get(NOTED_MONTH) == month:
                 return {key.removeprefix(PREFIX): str(text) for key, text in entry.items() if key.startswith(PREFIX)}
         return {}
+
+    def marks(self, table: str, months: Iterable[str]) -> dict[str, int | None]:
+        """Month → the mark of the newest overwrite of it that had one."""
+        delta = self._open(table)
+        return {month: delta.transaction_version(MARK + month) for month in months} if delta else {}
+
+    def columns_of(self, table: str) -> pl.Schema:
+        """The columns of a table that is there, its month last as everywhere."""
+        arrow = pa.schema(DeltaTable(self.path(table)).schema().to_arrow())
+        return pl.DataFrame(pl.from_arrow(arrow.empty_table())).schema
 
     def path(self, table: str) -> str:
         """Where a table lies."""

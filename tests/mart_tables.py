@@ -6,8 +6,10 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from kshift_assets.chess.marts import Mart
+from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.tables import GAMES, PLAYERS, PLAYERS_FRONTIER
 from kshift_assets.tables import polars_schema, split
 
@@ -106,8 +108,31 @@ def add(connection: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Row], c
     connection.unregister("frame_of_it")
 
 
+def add_partials(mart: Mart, connection: duckdb.DuckDBPyConnection) -> None:
+    """The views that the mart's SQL finds: its partials, made month by month, each as if there were no other."""
+    connection.execute("CREATE SCHEMA IF NOT EXISTS partials")
+    months = [month for (month,) in connection.execute("SELECT DISTINCT dt_month FROM chess.games").fetchall()]
+    for partial in mart.parts:
+        rows = [rows_of_month(partial, connection, month) for month in months]
+        everything = pa.concat_tables(rows or [rows_of_month(partial, connection, "none")[:0]])
+        connection.register(f"rows_of_{partial.name}", everything)
+        connection.execute(f"CREATE OR REPLACE VIEW {partial.view} AS FROM rows_of_{partial.name}")
+
+
+def rows_of_month(partial: Partial, connection: duckdb.DuckDBPyConnection, month: str) -> pa.Table:
+    """What is kept of a month."""
+    with duckdb.connect() as alone:
+        for name in partial.reads:
+            rows = connection.sql(f"FROM {name} WHERE dt_month = '{month}'").to_arrow_table()
+            alone.register("frame_of_it", rows)
+            alone.execute(f"CREATE SCHEMA IF NOT EXISTS {name.partition('.')[0]}")
+            alone.execute(f"SET TimeZone = 'UTC'; CREATE TABLE {name} AS SELECT * FROM frame_of_it")
+        return alone.sql(f"SELECT *, '{month}' AS dt_month FROM ({partial.sql})").to_arrow_table()
+
+
 def made(mart: Mart, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """The mart's rows, after its rules and its account held."""
+    add_partials(mart, connection)
     frame = pl.concat([pl.DataFrame(schema=polars_schema(mart.model)), *mart.rows(connection)])
     _, bad = split(mart.model, frame)
     assert bad["val_reasons"].to_list() == []

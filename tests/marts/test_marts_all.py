@@ -25,7 +25,7 @@ def test_analytics_have_the_columns_that_these_tests_give_them(plugin):
 
 @each_mart
 def test_what_it_reads_is_a_table(mart: Mart):
-    assert set(mart.reads) <= {*(table.full_name for table in TABLES), *(f"analytics.{name}" for name in READ)}
+    assert set(mart.sources) <= {*(table.full_name for table in TABLES), *(f"analytics.{name}" for name in READ)}
 
 
 @each_mart

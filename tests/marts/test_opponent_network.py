@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from kshift_assets.chess.marts import opponent_distances, opponent_network, opponent_nodes
-from tests.mart_tables import NOON, game, games_in_a_row, lake_of, made, row, values
+from tests.mart_tables import NOON, add_partials, game, games_in_a_row, lake_of, made, row, values
 
 PATH = [("ann", "bob"), ("bob", "cyd"), ("cyd", "dee"), ("dee", "eve"), ("eve", "flo"), ("gus", "hal")]
 
@@ -93,6 +93,7 @@ def test_only_the_hundred_tracked_players_with_most_games_have_distances(monkeyp
     monkeypatch.setattr(opponent_distances, "MOST_PLAYERS", 1)
     lake = lake_of([game(*pair) for pair in PATH], tracked=["ann", "dee"])
     lake.execute("UPDATE lichess.players_frontier SET n_games_stored = 7 WHERE id_user = 'dee'")
+    add_partials(opponent_distances.mart, lake)
     found = pl.concat(opponent_distances.mart.rows(lake))
     assert set(found["id_user_tracked"]) == {"dee"}
     assert row(found, id_user="flo")["n_steps"] == 2

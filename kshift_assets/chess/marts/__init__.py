@@ -40,4 +40,4 @@ MARTS: tuple[Mart, ...] = (
 
 def marts_over(tables: Collection[str]) -> list[Mart]:
     """The marts that can be made from these tables: a graph with other plugins lacks some analytics."""
-    return [mart for mart in MARTS if set(mart.reads) <= set(tables)]
+    return [mart for mart in MARTS if set(mart.sources) <= set(tables)]

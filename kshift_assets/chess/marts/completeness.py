@@ -5,8 +5,10 @@ import polars as pl
 from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.marts.columns import amount, count, maybe, percent, user
+from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
-from kshift_assets.chess.marts.player_games import PLAYER_GAMES_COUNT, player_games
+from kshift_assets.chess.marts.partial import Partial
+from kshift_assets.chess.marts.player_games import player_games
 from kshift_assets.chess.perfs import PERFS
 from kshift_assets.chess.schemas import Utc
 
@@ -55,34 +57,61 @@ RATED_COUNTS = ", ".join(
     f"{{'val_perf': '{key}', 'n_games_profile': n_games_{name}}}" for key, name in PERFS.items() if key != "puzzle"
 )
 
-SQL = f"""
+# Whether a profile can count a game depends on when it was fetched, so the times of all games are kept.
+PLAYER_PERFS = Partial(
+    name="player_perfs",
+    sql=f"""
 WITH player_games AS (
     {
-    player_games(
-        (),
-        (
-            "arr_clock_cs IS NOT NULL AS has_clocks",
-            "games.arr_eval_cp IS NOT NULL OR games.arr_eval_mate IS NOT NULL AS has_evaluations",
-            "engine_eval.arr_eval_cp IS NOT NULL OR engine_eval.arr_eval_mate IS NOT NULL AS has_engine",
-            "opening.val_eco IS NOT NULL AS has_opening",
-        ),
-        ("opening", "engine_eval"),
-    )
-}
+        player_games(
+            (),
+            (
+                "arr_clock_cs IS NOT NULL AS has_clocks",
+                "games.arr_eval_cp IS NOT NULL OR games.arr_eval_mate IS NOT NULL AS has_evaluations",
+                "engine_eval.arr_eval_cp IS NOT NULL OR engine_eval.arr_eval_mate IS NOT NULL AS has_engine",
+                "opening.val_eco IS NOT NULL AS has_opening",
+            ),
+            ("opening", "engine_eval"),
+        )
+    }
+)
+SELECT id_user, val_perf, ind_rated,
+    count(*) AS n_games,
+    count(*) FILTER (has_clocks) AS n_clocks,
+    count(*) FILTER (has_evaluations) AS n_evaluations,
+    count(*) FILTER (has_engine AND NOT has_evaluations) AS n_engine,
+    count(*) FILTER (has_opening) AS n_openings,
+    min(tm_created) AS tm_first,
+    max(tm_created) AS tm_last,
+    list(tm_created) AS arr_tm
+FROM player_games
+GROUP BY ALL
+ORDER BY id_user
+""",  # noqa: S608  # constants of this module
+    reads=("chess.games", "analytics.opening", "analytics.engine_eval"),
+)
+
+SQL = f"""
+WITH known AS (
+    SELECT id_user, tm_facts FROM chess.players
+),
+parts AS (
+    SELECT *,
+        CASE WHEN tm_last <= tm_facts THEN n_games
+            WHEN tm_first <= tm_facts THEN len(list_filter(arr_tm, lambda tm: tm <= tm_facts))
+            ELSE 0 END AS n_before
+    FROM partials.player_perfs LEFT JOIN known USING (id_user)
 ),
 stored AS (
     SELECT id_user, coalesce(perf, '{ALL}') AS val_perf,
-        count(*) AS n_games,
-        if(val_perf = '{ALL}', count(*) FILTER (tm_created <= tm_facts),
-            count(*) FILTER (tm_created <= tm_facts AND ind_rated)) AS n_games_compared,
-        100 * avg(has_clocks::INTEGER) AS n_clocks_pct,
-        100 * avg(has_evaluations::INTEGER) AS n_evaluations_pct,
-        100 * avg((has_engine AND NOT has_evaluations)::INTEGER) AS n_evaluations_engine_pct,
-        100 * avg(has_opening::INTEGER) AS n_openings_pct,
-        min(tm_created) AS tm_first,
-        max(tm_created) AS tm_last
-    FROM (SELECT * RENAME (val_perf AS perf) FROM player_games)
-    LEFT JOIN (SELECT id_user, tm_facts FROM chess.players) USING (id_user)
+        sum(parts.n_games)::BIGINT AS n_games,
+        if(val_perf = '{ALL}', sum(n_before), coalesce(sum(n_before) FILTER (ind_rated), 0))::BIGINT
+            AS n_games_compared,
+        sum(n_clocks) AS n_clocks, sum(n_evaluations) AS n_evaluations, sum(n_engine) AS n_engine,
+        sum(n_openings) AS n_openings,
+        min(parts.tm_first) AS tm_first,
+        max(parts.tm_last) AS tm_last
+    FROM (SELECT * RENAME (val_perf AS perf) FROM parts) AS parts
     GROUP BY GROUPING SETS ((id_user, perf), (id_user))
 ),
 profiles AS (
@@ -98,10 +127,14 @@ SELECT id_user, val_perf,
     n_games_profile,
     100 * coalesce(n_games_compared, 0) / nullif(n_games_profile, 0) AS n_stored_pct,
     tm_facts AS tm_profile,
-    n_clocks_pct, n_evaluations_pct, n_evaluations_engine_pct, n_openings_pct, stored.tm_first, stored.tm_last
+    100 * n_clocks / stored.n_games AS n_clocks_pct,
+    100 * n_evaluations / stored.n_games AS n_evaluations_pct,
+    100 * n_engine / stored.n_games AS n_evaluations_engine_pct,
+    100 * n_openings / stored.n_games AS n_openings_pct,
+    stored.tm_first, stored.tm_last
 FROM stored
 FULL JOIN (SELECT * FROM profiles WHERE n_games_profile IS NOT NULL) USING (id_user, val_perf)
-LEFT JOIN (SELECT id_user, tm_facts FROM chess.players) USING (id_user)
+LEFT JOIN known USING (id_user)
 WHERE stored.n_games > 0 OR n_games_profile > 0
 ORDER BY ALL
 """  # noqa: S608  # constants of this module
@@ -110,10 +143,9 @@ mart = Mart(
     name="completeness",
     model=Completeness,
     sql=SQL,
-    reads=("chess.games", "chess.players", "analytics.opening", "analytics.engine_eval"),
+    partials=(PLAYER_PERFS,),
+    reads=("chess.players",),
     account=Account(
-        "games of players",
-        pl.col("n_games").filter(pl.col("val_perf") == ALL).sum(),
-        PLAYER_GAMES_COUNT,
+        "games of players", pl.col("n_games").filter(pl.col("val_perf") == ALL).sum(), counted("n_sides_over")
     ),
 )

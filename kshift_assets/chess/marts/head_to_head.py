@@ -4,8 +4,10 @@ import pandera.polars as pa
 import polars as pl
 
 from kshift_assets.chess.marts.columns import ResultsAddUp, color, count, maybe, percent, speed, user
+from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
-from kshift_assets.chess.marts.player_games import RESULTS, player_games
+from kshift_assets.chess.marts.partial import Partial
+from kshift_assets.chess.marts.player_games import RESULTS, RESULTS_ADDED, player_games
 from kshift_assets.chess.schemas import Utc
 
 
@@ -34,25 +36,41 @@ class HeadToHead(ResultsAddUp):
     id_game_last: str = pa.Field(description="The newest of these games")
 
 
-SQL = f"""
-WITH player_games AS (
-    {player_games()}
-),
-meetings AS (
+MEETINGS = Partial(
+    name="meetings",
+    sql=f"""
+WITH meetings AS (
     SELECT *, n_rating - n_rating_opponent AS difference, 1 / (1 + pow(10, -difference / 400)) AS expected
-    FROM player_games
+    FROM ({player_games()})
     WHERE id_opponent <> id_user
 )
 SELECT id_user, id_opponent, val_speed, val_color,
     {RESULTS},
     count(difference) AS n_games_expected,
-    avg(difference) AS n_rating_difference,
-    round(100 * avg(expected), 4) AS n_score_expected_pct,
-    round(100 * avg(n_points - expected), 4) AS n_score_surplus_pct,
+    sum(difference)::BIGINT AS differences,
+    sum(expected) AS expected,
+    sum(n_points - meetings.expected) AS surplus,
     min(tm_created) AS tm_first,
     max(tm_created) AS tm_last,
-    max((tm_created, id_game))[2] AS id_game_last
+    arg_max(id_game, (tm_created, id_game)) AS id_game_last
 FROM meetings
+GROUP BY ALL
+ORDER BY id_user
+""",  # noqa: S608  # constants of this module
+    reads=("chess.games",),
+)
+
+SQL = f"""
+SELECT id_user, id_opponent, val_speed, val_color,
+    {RESULTS_ADDED},
+    sum(part.n_games_expected) AS n_games_expected,
+    sum(differences) / nullif(sum(part.n_games_expected), 0) AS n_rating_difference,
+    round(100 * sum(expected) / nullif(sum(part.n_games_expected), 0), 4) AS n_score_expected_pct,
+    round(100 * sum(surplus) / nullif(sum(part.n_games_expected), 0), 4) AS n_score_surplus_pct,
+    min(part.tm_first) AS tm_first,
+    max(part.tm_last) AS tm_last,
+    arg_max(part.id_game_last, dt_month) AS id_game_last
+FROM partials.meetings AS part
 GROUP BY ALL
 ORDER BY ALL
 """  # noqa: S608  # constants of this module
@@ -61,10 +79,6 @@ mart = Mart(
     name="head_to_head",
     model=HeadToHead,
     sql=SQL,
-    reads=("chess.games",),
-    account=Account(
-        "games of pairs, from either side",
-        pl.col("n_games").sum(),
-        "SELECT 2 * count(*) FROM chess.games WHERE val_result <> '*' AND id_user_white <> id_user_black",
-    ),
+    partials=(MEETINGS,),
+    account=Account("games of pairs, from either side", pl.col("n_games").sum(), counted("n_meetings", 2)),
 )

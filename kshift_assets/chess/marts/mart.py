@@ -14,6 +14,8 @@ from dagster_duckdb import DuckDBResource
 
 from kshift_assets.audit import Audit
 from kshift_assets.automation import ON_SETTLED_CHANGE_OR_NIGHTLY
+from kshift_assets.chess.marts.counts import GAME_COUNTS
+from kshift_assets.chess.marts.partial import BATCH, Partial, Refreshed, Refresher, open_partial, open_view
 from kshift_assets.reporting import (
     OWNER,
     AuditFailed,
@@ -29,8 +31,6 @@ from kshift_assets.reporting import (
 from kshift_assets.tables import Model, polars_schema, summary
 from resources.lake import Lake
 
-BATCH = 100_000
-
 
 @dataclass(frozen=True)
 class Account:
@@ -43,16 +43,18 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Mart:
-    """A mart: its name and model, its SQL, the tables that the SQL names, and what it must account for.
+    """A mart: its name and model, its SQL, the partials and tables that the SQL names, and what it must account for.
 
-    `prepare` may add to the connection what SQL alone cannot make, before the SQL runs.
+    `partials` are kept month by month; of a table in `reads` all months are read each time. `prepare` may add to the
+    connection what SQL alone cannot make, before the SQL runs.
     """
 
     name: str
     model: Model
     sql: str
-    reads: tuple[str, ...]
     account: Account
+    partials: tuple[Partial, ...] = ()
+    reads: tuple[str, ...] = ()
     prepare: Callable[[duckdb.DuckDBPyConnection], None] | None = None
 
     @property
@@ -60,8 +62,26 @@ class Mart:
         """`marts.<name>`."""
         return Table("marts", self.name, self.model)
 
+    @property
+    def parts(self) -> tuple[Partial, ...]:
+        """Its partials, and the counts that every mart is held to."""
+        return GAME_COUNTS, *self.partials
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every table that it is made from, directly or by way of its partials."""
+        return tuple(dict.fromkeys([name for partial in self.parts for name in partial.reads] + [*self.reads]))
+
+    @property
+    def text(self) -> str:
+        """How it is made: its SQL, and that of its partials."""
+        parts = "".join(
+            f"\n\n`{partial.view}` keeps of each month:\n```sql{partial.sql}```" for partial in self.partials
+        )
+        return f"{summary(self.model)}\n\nDuckDB computes it:\n```sql{self.sql}```{parts}"
+
     def rows(self, connection: duckdb.DuckDBPyConnection) -> Iterator[pl.DataFrame]:
-        """The mart's rows in batches, from a connection that has the tables it reads."""
+        """The mart's rows in batches, from a connection that has its partials and the tables it reads."""
         schema = polars_schema(self.model)
         if self.prepare:
             self.prepare(connection)
@@ -69,38 +89,27 @@ class Mart:
             yield pl.DataFrame(pl.from_arrow(batch)).select(schema.names()).cast(schema)
 
     def expected(self, connection: duckdb.DuckDBPyConnection) -> int:
-        """How much its rows must account for, by the tables that it reads."""
+        """How much its rows must account for, by what it is made from."""
         return int(connection.execute(self.account.expected_sql).fetchall()[0][0])
-
-
-def open_sources(connection: duckdb.DuckDBPyConnection, lake: Lake, tables: list[Table]) -> None:
-    """Make views of these tables, as they stand in the lake now."""
-    connection.execute("SET TimeZone = 'UTC'")
-    for table in tables:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
-        connection.execute(
-            f"CREATE VIEW {table.full_name} AS SELECT * FROM "  # noqa: S608  # our own names
-            + lake.relation_sql(table.full_name, polars_schema(table.model))
-        )
 
 
 def mart_asset(
     mart: Mart, tables: Mapping[str, Table], freshness: dg.FreshnessPolicy, data_age: timedelta
 ) -> dg.AssetsDefinition:
     """The asset of a mart; `tables` has every table that it reads, by full name."""
-    table, sources = mart.table, [tables[name] for name in mart.reads]
+    table, sources = mart.table, [tables[name] for name in mart.sources]
 
     @dg.asset(
         key=table.key,
         # An optional table is made when somebody asks for it: the mart shows it from its next making on.
         deps=[source.key for source in sources if not source.optional],
         group_name="chess/marts",
-        description=f"{summary(table.model)}\n\nDuckDB computes it from the files of the lake:\n```sql{mart.sql}```",
+        description=mart.text,
         kinds={"duckdb", "sql", "deltalake"},
         owners=[OWNER],
         tags={"layer": "mart", "domain": "chess"},
         metadata=table_metadata(table, table.model),
-        code_version="1",
+        code_version="2",
         check_specs=[
             schema_check(table),
             check(table, "row_counts", f"Its {mart.account.what} are as many as its sources have."),
@@ -111,8 +120,13 @@ def mart_asset(
     )
     def build_mart(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Iterator[Report]:
         audit, accounted = Audit(table.model), 0
+        refresher = Refresher(lake, sources, duckdb.get_connection)
+        refreshed = [refresher.refresh(partial) for partial in mart.parts]
         with duckdb.get_connection() as connection:
-            open_sources(connection, lake, sources)
+            for partial in mart.parts:
+                open_partial(connection, partial, lake)
+            for name in mart.reads:
+                open_view(connection, name, lake.relation_sql(name, polars_schema(tables[name].model)))
             expected = mart.expected(connection)
 
             def counted() -> Iterator[pl.DataFrame]:
@@ -129,16 +143,22 @@ def mart_asset(
             except AuditFailed as failed:
                 yield from refuse(table.key, failed.finding)
                 return
-            newest = connection.execute("SELECT max(tm_created) FROM chess.games").fetchall()[0][0]
+            newest = connection.execute(f"SELECT max(tm_last) FROM {GAME_COUNTS.view}").fetchall()[0][0]  # noqa: S608  # our own name
         findings = [
             *audit.findings(),
             row_counts(mart.account.what, accounted, expected),
             newest_row(newest, data_age),
         ]
-        metadata = {"version": written.version, mart.account.what: accounted}
+        metadata = {"version": written.version, mart.account.what: accounted, "months recomputed": months_of(refreshed)}
         yield from report(context, table.key, written.n_rows, findings, metadata)
 
     return build_mart
+
+
+def months_of(refreshed: list[Refreshed]) -> str:
+    """How many months had to be read again for the partials of a mart, e.g. `1 of 12`."""
+    recomputed = {month for one in refreshed for month in one.recomputed}
+    return f"{len(recomputed)} of {len({month for one in refreshed for month in one.months})}"
 
 
 def row_counts(what: str, found: int, expected: int) -> Finding:

@@ -12,11 +12,7 @@ import polars as pl
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
-PAIRS_SQL = """
-SELECT DISTINCT least(id_user_white, id_user_black) AS id_user, greatest(id_user_white, id_user_black) AS id_opponent
-FROM chess.games
-WHERE val_result <> '*' AND id_user_white <> id_user_black
-"""
+PAIRS_SQL = "SELECT DISTINCT id_user, id_opponent FROM partials.pairs"
 TRACKED_SQL = "SELECT id_user FROM lichess.players_frontier WHERE n_depth = 0 ORDER BY n_games_stored DESC, id_user"
 
 

@@ -5,6 +5,7 @@ import polars as pl
 from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.marts.mart import Account, Mart
+from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.schemas import SPEEDS
 
 
@@ -30,19 +31,45 @@ class OpeningResults(pa.DataFrameModel):
         return data.lazyframe.select(pl.col("n_games") == pl.sum_horizontal("n_white_wins", "n_draws", "n_black_wins"))
 
 
-SQL = """
+_COUNTED = "val_result <> '*' AND val_variant = 'standard'"
+_KNOWN = "val_eco IS NOT NULL AND val_opening_family IS NOT NULL"
+
+OPENING_SPEEDS = Partial(
+    name="opening_speeds",
+    sql=f"""
 SELECT opening.val_eco, opening.val_opening_family AS val_family, games.val_speed,
     count(*) AS n_games,
     count(*) FILTER (val_result = '1-0') AS n_white_wins,
     count(*) FILTER (val_result = '1/2-1/2') AS n_draws,
     count(*) FILTER (val_result = '0-1') AS n_black_wins,
-    100 * (count(*) FILTER (val_result = '1-0') + 0.5 * count(*) FILTER (val_result = '1/2-1/2')) / count(*)
-        AS n_white_score_pct,
-    avg((n_rating_white + n_rating_black) / 2) AS n_rating_mean,
-    avg(n_plies) AS n_plies_mean
+    sum((n_rating_white + n_rating_black) / 2) AS ratings,
+    count(n_rating_white + n_rating_black) AS n_rated,
+    sum(n_plies)::BIGINT AS plies
 FROM analytics.opening AS opening JOIN chess.games AS games USING (id_game, dt_month)
-WHERE val_result <> '*' AND val_variant = 'standard'
-    AND opening.val_eco IS NOT NULL AND opening.val_opening_family IS NOT NULL
+WHERE {_COUNTED} AND opening.val_eco IS NOT NULL AND opening.val_opening_family IS NOT NULL
+GROUP BY ALL
+""",  # noqa: S608  # constants of this module
+    reads=("chess.games", "analytics.opening"),
+)
+OPENING_COUNTS = Partial(
+    name="opening_counts",
+    sql=f"""
+SELECT count(*) AS n_games FROM chess.games
+WHERE {_COUNTED} AND id_game IN (SELECT id_game FROM analytics.opening WHERE {_KNOWN})
+""",  # noqa: S608  # constants of this module
+    reads=("chess.games", "analytics.opening"),
+)
+
+SQL = """
+SELECT val_eco, val_family, val_speed,
+    sum(part.n_games) AS n_games,
+    sum(part.n_white_wins) AS n_white_wins,
+    sum(part.n_draws) AS n_draws,
+    sum(part.n_black_wins) AS n_black_wins,
+    100 * (sum(part.n_white_wins) + 0.5 * sum(part.n_draws)) / sum(part.n_games) AS n_white_score_pct,
+    sum(ratings) / sum(n_rated) AS n_rating_mean,
+    sum(plies) / sum(part.n_games) AS n_plies_mean
+FROM partials.opening_speeds AS part
 GROUP BY ALL
 ORDER BY ALL
 """
@@ -51,11 +78,6 @@ mart = Mart(
     name="opening_results",
     model=OpeningResults,
     sql=SQL,
-    reads=("chess.games", "analytics.opening"),
-    account=Account(
-        "games",
-        pl.col("n_games").sum(),
-        """SELECT count(*) FROM chess.games WHERE val_result <> '*' AND val_variant = 'standard' AND id_game IN (
-            SELECT id_game FROM analytics.opening WHERE val_eco IS NOT NULL AND val_opening_family IS NOT NULL)""",
-    ),
+    partials=(OPENING_SPEEDS, OPENING_COUNTS),
+    account=Account("games", pl.col("n_games").sum(), "SELECT coalesce(sum(n_games), 0) FROM partials.opening_counts"),
 )

@@ -7,13 +7,17 @@ import polars as pl
 from kshift_assets.chess.marts.columns import user
 from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.network import network_of, tracked_players
+from kshift_assets.chess.marts.opponent_network import PAIRS
 
 MOST_PLAYERS = 100
 FARTHEST = 4
 
 
 class OpponentDistances(pa.DataFrameModel):
-    """Steps from opponent to opponent to each tracked player: up to 4, for the 100 tracked players with most games."""
+    """Steps from opponent to opponent to each tracked player: up to 4, for the 100 tracked players with most games.
+
+    They are ways through the whole network: searched anew each time, from the pairs of all months.
+    """
 
     id_user_tracked: str = user(description="The tracked player")
     id_user: str = user(description="The other player; also the tracked player, at 0 steps")
@@ -38,7 +42,8 @@ mart = Mart(
     name="opponent_distances",
     model=OpponentDistances,
     sql="\nSELECT id_user_tracked, id_user, n_steps FROM network_distances ORDER BY ALL\n",
-    reads=("chess.games", "lichess.players_frontier"),
+    partials=(PAIRS,),
+    reads=("lichess.players_frontier",),
     account=Account(
         "tracked players and their opponents",
         (pl.col("n_steps") <= 1).sum(),
@@ -48,12 +53,9 @@ mart = Mart(
             WHERE n_depth = 0 ORDER BY n_games_stored DESC, id_user LIMIT {MOST_PLAYERS}
         ),
         sides AS (
-            SELECT id_user_white AS id_user, id_user_black AS id_opponent FROM chess.games WHERE val_result <> '*'
-            UNION ALL
-            SELECT id_user_black, id_user_white FROM chess.games WHERE val_result <> '*'
+            SELECT id_user, id_opponent FROM partials.pairs UNION ALL SELECT id_opponent, id_user FROM partials.pairs
         ),
-        meetings AS (SELECT DISTINCT id_user, id_opponent FROM sides SEMI JOIN starts USING (id_user)
-            WHERE id_user <> id_opponent)
+        meetings AS (SELECT DISTINCT id_user, id_opponent FROM sides SEMI JOIN starts USING (id_user))
         SELECT count(*) + count(DISTINCT id_user) FROM meetings
         """,  # noqa: S608  # constants of this module
     ),

@@ -4,9 +4,13 @@ import pandera.polars as pa
 import polars as pl
 
 from kshift_assets.chess.marts.columns import ResultsAddUp, amount, count, maybe, percent, user
+from kshift_assets.chess.marts.head_to_head import MEETINGS
 from kshift_assets.chess.marts.mart import Account, Mart
+from kshift_assets.chess.marts.opponent_network import PAIRS
+from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.marts.phases import COLUMNS, PHASES, moves_within, plies_within
-from kshift_assets.chess.marts.player_games import RESULTS, player_games
+from kshift_assets.chess.marts.player_games import RESULTS, RESULTS_ADDED, player_games
+from kshift_assets.chess.marts.player_openings import PLAYER_OPENINGS
 from kshift_assets.chess.schemas import Int32s, Strings, Utc
 
 MOST_OPENINGS = 3
@@ -63,6 +67,55 @@ class OpponentDossier(ResultsAddUp):
     )
 
 
+PLAYER_FACTS = Partial(
+    name="player_facts",
+    sql=f"""
+WITH player_games AS (
+    {
+        player_games(
+            (
+                "ind_time_trouble",
+                "arr_ply_blunders",
+                "n_blunders",
+                *(f"n_accuracy_{phase}" for phase in PHASES),
+            ),
+            COLUMNS,
+            ("phases", "judgments", "time_usage"),
+        )
+    }
+),
+measured AS (
+    SELECT *, has_phases AND n_blunders IS NOT NULL AS is_analysed, {
+        ", ".join(
+            f"if(is_analysed, {plies_within('arr_ply_blunders', phase)}, NULL) AS blunders_{phase}, "
+            f"if(is_analysed, {moves_within(phase)}, NULL) AS moves_{phase}"
+            for phase in PHASES
+        )
+    }
+    FROM player_games
+)
+SELECT id_user,
+    {RESULTS},
+    arg_max(n_rating, (tm_created, id_game)) FILTER (ind_rated) AS n_rating,
+    {
+        ", ".join(
+            f"sum(n_accuracy_{phase}) AS accuracies_{phase}, count(n_accuracy_{phase}) AS n_accuracies_{phase}, "
+            f"sum(blunders_{phase})::BIGINT AS blunders_{phase}, sum(moves_{phase})::BIGINT AS moves_{phase}"
+            for phase in PHASES
+        )
+    },
+    count(*) FILTER (is_analysed) AS n_games_analysed,
+    count(*) FILTER (ind_time_trouble) AS n_time_trouble,
+    count(ind_time_trouble) AS n_games_time_trouble,
+    count(*) FILTER (n_points = 0 AND is_on_time) AS n_losses_on_time
+FROM measured
+GROUP BY ALL
+ORDER BY id_user
+""",  # noqa: S608  # constants of this module
+    reads=("chess.games", "analytics.phases", "analytics.judgments", "analytics.time_usage"),
+)
+
+
 def _openings(color: str) -> str:
     return f"""SELECT id_user,
         list(family ORDER BY n DESC, family)[:{MOST_OPENINGS}] AS arr_openings_{color},
@@ -71,42 +124,21 @@ def _openings(color: str) -> str:
 
 
 SQL = f"""
-WITH player_games AS (
-    {
-    player_games(
-        (
-            "ind_time_trouble",
-            "arr_ply_blunders",
-            "n_blunders",
-            *(f"n_accuracy_{phase}" for phase in PHASES),
-        ),
-        (
-            "val_variant",
-            *COLUMNS,
-            "opening.val_opening_family AS family",
-        ),
-        ("opening", "phases", "judgments", "time_usage"),
-    )
-}
-),
-tracked AS (
+WITH tracked AS (
     SELECT id_user FROM lichess.players_frontier WHERE n_depth = 0
 ),
 met AS (
-    SELECT id_user, id_opponent, {RESULTS}, max(tm_created) AS tm_last
-    FROM player_games SEMI JOIN tracked USING (id_user)
-    WHERE id_opponent <> id_user
+    SELECT id_user, id_opponent, {RESULTS_ADDED}, max(part.tm_last) AS tm_last
+    FROM partials.meetings AS part SEMI JOIN tracked USING (id_user)
     GROUP BY ALL
 ),
 opponents AS (
     SELECT DISTINCT id_opponent AS id_user FROM met
 ),
-theirs AS (
-    SELECT * FROM player_games SEMI JOIN opponents USING (id_user)
-),
 families AS (
-    SELECT id_user, val_color, family, count(*) AS n FROM theirs
-    WHERE val_variant = 'standard' AND family IS NOT NULL
+    SELECT id_user, val_color, val_opening_family AS family, sum(n_games)::INTEGER AS n
+    FROM partials.player_openings SEMI JOIN opponents USING (id_user)
+    WHERE val_opening_family IS NOT NULL
     GROUP BY ALL
 ),
 openings_white AS (
@@ -115,38 +147,27 @@ openings_white AS (
 openings_black AS (
     {_openings("black")}
 ),
-analysed AS (
-    SELECT id_user, {
-    ", ".join(
-        f"{plies_within('arr_ply_blunders', phase)} AS blunders_{phase}, {moves_within(phase)} AS moves_{phase}"
-        for phase in PHASES
-    )
-}
-    FROM theirs WHERE has_phases AND n_blunders IS NOT NULL
-),
-mistakes AS (
-    SELECT id_user, count(*) AS n_games_analysed,
-        {
-    ", ".join(
-        f"100 * sum(blunders_{phase}) / nullif(sum(moves_{phase}), 0) AS n_blunders_{phase}_pct" for phase in PHASES
-    )
-}
-    FROM analysed GROUP BY id_user
-),
 facts AS (
     SELECT id_user,
-        count(*) AS n_opponent_games,
-        round(100 * avg(n_points), 4) AS n_opponent_score_pct,
-        arg_max(n_rating, (tm_created, id_game)) FILTER (ind_rated) AS n_opponent_rating,
-        {", ".join(f"round(avg(n_accuracy_{phase}), 4) AS n_accuracy_{phase}" for phase in PHASES)},
-        100 * avg(ind_time_trouble::INTEGER) AS n_time_trouble_pct,
-        100 * count(*) FILTER (n_points = 0 AND is_on_time)
-            / nullif(count(*) FILTER (n_points = 0), 0) AS n_losses_on_time_pct
-    FROM theirs GROUP BY id_user
+        sum(part.n_games) AS n_opponent_games,
+        round(100 * (sum(part.n_wins) + 0.5 * sum(part.n_draws)) / sum(part.n_games), 4) AS n_opponent_score_pct,
+        arg_max(n_rating, dt_month) AS n_opponent_rating,
+        {
+    ", ".join(
+        f"round(sum(accuracies_{phase}) / nullif(sum(n_accuracies_{phase}), 0), 4) AS n_accuracy_{phase}, "
+        f"100 * sum(blunders_{phase}) / nullif(sum(moves_{phase}), 0) AS n_blunders_{phase}_pct"
+        for phase in PHASES
+    )
+},
+        sum(part.n_games_analysed) AS n_games_analysed,
+        100 * sum(n_time_trouble) / nullif(sum(n_games_time_trouble), 0) AS n_time_trouble_pct,
+        100 * sum(n_losses_on_time) / nullif(sum(part.n_losses), 0) AS n_losses_on_time_pct
+    FROM partials.player_facts AS part SEMI JOIN opponents USING (id_user)
+    GROUP BY id_user
 ),
 circles AS (
-    SELECT id_user, id_opponent AS id_common, count(*) AS n FROM theirs
-    WHERE id_opponent IS NOT NULL AND id_opponent <> id_user
+    SELECT id_user, id_opponent AS id_common, sum(n_games) AS n
+    FROM partials.meetings SEMI JOIN opponents USING (id_user)
     GROUP BY ALL
 ),
 common AS (
@@ -160,8 +181,6 @@ common AS (
 )
 SELECT met.*, facts.* EXCLUDE (id_user),
     openings_white.* EXCLUDE (id_user), openings_black.* EXCLUDE (id_user),
-    mistakes.* EXCLUDE (id_user, n_games_analysed),
-    coalesce(n_games_analysed, 0) AS n_games_analysed,
     CASE greatest({", ".join(f"n_blunders_{phase}_pct" for phase in PHASES)})
         WHEN 0 THEN NULL {" ".join(f"WHEN n_blunders_{phase}_pct THEN '{phase}'" for phase in PHASES)}
         END AS val_weakest_phase,
@@ -171,7 +190,6 @@ FROM met
 JOIN facts ON facts.id_user = met.id_opponent
 LEFT JOIN openings_white ON openings_white.id_user = met.id_opponent
 LEFT JOIN openings_black ON openings_black.id_user = met.id_opponent
-LEFT JOIN mistakes ON mistakes.id_user = met.id_opponent
 LEFT JOIN common ON common.id_user = met.id_user AND common.id_opponent = met.id_opponent
 ORDER BY met.id_user, met.id_opponent
 """  # noqa: S608  # constants of this module
@@ -180,22 +198,16 @@ mart = Mart(
     name="opponent_dossier",
     model=OpponentDossier,
     sql=SQL,
-    reads=(
-        "chess.games",
-        "lichess.players_frontier",
-        "analytics.opening",
-        "analytics.phases",
-        "analytics.judgments",
-        "analytics.time_usage",
-    ),
+    partials=(MEETINGS, PLAYER_OPENINGS, PLAYER_FACTS, PAIRS),
+    reads=("lichess.players_frontier",),
     account=Account(
         "games of tracked players",
         pl.col("n_games").sum(),
         """
         WITH tracked AS (SELECT id_user FROM lichess.players_frontier WHERE n_depth = 0)
-        SELECT coalesce(sum((id_user_white IN (FROM tracked))::INTEGER + (id_user_black IN (FROM tracked))::INTEGER), 0)
-        FROM chess.games
-        WHERE val_result <> '*' AND id_user_white <> id_user_black
+        SELECT coalesce(sum(
+            n_games * ((id_user IN (FROM tracked))::INTEGER + (id_opponent IN (FROM tracked))::INTEGER)
+        ), 0) FROM partials.pairs
         """,
     ),
 )

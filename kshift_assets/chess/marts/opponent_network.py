@@ -5,7 +5,9 @@ import polars as pl
 from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.marts.columns import count, user
+from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
+from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.schemas import Utc
 
 
@@ -31,19 +33,33 @@ class OpponentNetwork(pa.DataFrameModel):
         return data.lazyframe.select(pl.col("n_points") <= pl.col("n_games"))
 
 
-MEETINGS_COUNT = "SELECT count(*) FROM chess.games WHERE val_result <> '*' AND id_user_white <> id_user_black"
-
-SQL = """
+PAIRS = Partial(
+    name="pairs",
+    sql="""
 SELECT least(id_user_white, id_user_black) AS id_user,
     greatest(id_user_white, id_user_black) AS id_opponent,
     count(*) AS n_games,
     count(*) FILTER (ind_rated) AS n_games_rated,
     sum(CASE val_result WHEN '1/2-1/2' THEN 0.5 WHEN if(id_user_white < id_user_black, '1-0', '0-1') THEN 1 ELSE 0 END)
-        AS n_points,
+        ::DOUBLE AS n_points,
     min(tm_created) AS tm_first,
     max(tm_created) AS tm_last
 FROM chess.games
 WHERE val_result <> '*' AND id_user_white <> id_user_black
+GROUP BY ALL
+ORDER BY id_user
+""",
+    reads=("chess.games",),
+)
+
+SQL = """
+SELECT id_user, id_opponent,
+    sum(part.n_games) AS n_games,
+    sum(part.n_games_rated) AS n_games_rated,
+    sum(part.n_points) AS n_points,
+    min(part.tm_first) AS tm_first,
+    max(part.tm_last) AS tm_last
+FROM partials.pairs AS part
 GROUP BY ALL
 ORDER BY ALL
 """
@@ -52,6 +68,6 @@ mart = Mart(
     name="opponent_network",
     model=OpponentNetwork,
     sql=SQL,
-    reads=("chess.games",),
-    account=Account("games of pairs", pl.col("n_games").sum(), MEETINGS_COUNT),
+    partials=(PAIRS,),
+    account=Account("games of pairs", pl.col("n_games").sum(), counted("n_meetings")),
 )

@@ -6,13 +6,17 @@ import polars as pl
 from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.marts.columns import amount, maybe, user
+from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.network import network_of, tracked_players
-from kshift_assets.chess.marts.opponent_network import MEETINGS_COUNT
+from kshift_assets.chess.marts.opponent_network import PAIRS
 
 
 class OpponentNodes(pa.DataFrameModel):
-    """Players who met others: the nodes of marts.opponent_network, and their way to the nearest tracked player."""
+    """Players who met others: the nodes of marts.opponent_network, and their way to the nearest tracked player.
+
+    Components and ways are those of the whole network: they are searched anew, from the pairs of all months.
+    """
 
     id_user: str = user(unique=True, description="User id, lower case")
     n_opponents: pl.Int64 = pa.Field(ge=1, description="Different opponents in finished games: the degree")
@@ -41,16 +45,13 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 SQL = """
-WITH sides AS (
-    SELECT id_user_white AS id_user, id_user_black AS id_opponent FROM chess.games WHERE val_result <> '*'
-    UNION ALL
-    SELECT id_user_black, id_user_white FROM chess.games WHERE val_result <> '*'
-),
-pairs AS (
-    SELECT id_user, id_opponent, count(*) AS n_games FROM sides WHERE id_user <> id_opponent GROUP BY ALL
+WITH pairs AS (
+    SELECT id_user, id_opponent, sum(n_games) AS n_games FROM partials.pairs GROUP BY ALL
 ),
 degrees AS (
-    SELECT id_user, count(*) AS n_opponents, sum(n_games) AS n_games FROM pairs GROUP BY ALL
+    SELECT id_user, count(*) AS n_opponents, sum(n_games) AS n_games
+    FROM (SELECT id_user, n_games FROM pairs UNION ALL SELECT id_opponent, n_games FROM pairs)
+    GROUP BY ALL
 )
 SELECT id_user, n_opponents, n_games, id_component,
     count(*) OVER (PARTITION BY id_component) AS n_component_players,
@@ -63,7 +64,8 @@ mart = Mart(
     name="opponent_nodes",
     model=OpponentNodes,
     sql=SQL,
-    reads=("chess.games", "lichess.players_frontier"),
-    account=Account("games of pairs, from either side", pl.col("n_games").sum(), f"SELECT 2 * ({MEETINGS_COUNT})"),
+    partials=(PAIRS,),
+    reads=("lichess.players_frontier",),
+    account=Account("games of pairs, from either side", pl.col("n_games").sum(), counted("n_meetings", 2)),
     prepare=prepare,
 )

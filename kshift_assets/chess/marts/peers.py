@@ -5,6 +5,7 @@ import polars as pl
 
 from kshift_assets.chess.marts.columns import count, maybe, percent, speed, user
 from kshift_assets.chess.marts.mart import Account, Mart
+from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.marts.player_games import player_games
 from kshift_assets.chess.schemas import Utc
 
@@ -51,34 +52,67 @@ class Peers(pa.DataFrameModel):
     tm_last: Utc = pa.Field(description="When the player's newest game in this band and speed was created")
 
 
-SQL = f"""
+PLAYER_BANDS = Partial(
+    name="player_bands",
+    sql=f"""
 WITH player_games AS (
     {
-    player_games(
-        ("n_accuracy", "n_acpl", "n_blunders", "n_think_mean_s", "ind_time_trouble", "val_title"),
-        ("val_variant",),
-        ("accuracy", "acpl", "judgments", "time_usage"),
-    )
-}
-),
-players AS (
-    SELECT id_user, val_speed, n_rating // {BAND} * {BAND} AS n_rating_band, max(tm_created) AS tm_last,
+        player_games(
+            ("n_accuracy", "n_acpl", "n_blunders", "n_think_mean_s", "ind_time_trouble", "val_title"),
+            ("val_variant",),
+            ("accuracy", "acpl", "judgments", "time_usage"),
+        )
+    }
+)
+SELECT id_user, val_speed, n_rating // {BAND} * {BAND} AS n_rating_band, max(tm_created) AS tm_last,
+    {
+        ", ".join(
+            f"sum({value})::DOUBLE AS {name}, count({value}) AS {name}_games" for name, (value, _) in METRICS.items()
+        )
+    }
+FROM player_games
+WHERE val_variant = 'standard' AND n_rating IS NOT NULL AND val_title IS DISTINCT FROM 'BOT'
+GROUP BY ALL
+ORDER BY id_user
+""",  # noqa: S608  # constants of this module
+    reads=("chess.games", "analytics.accuracy", "analytics.acpl", "analytics.judgments", "analytics.time_usage"),
+)
+BAND_COUNTS = Partial(
+    name="band_counts",
+    sql=f"""
+WITH ratings AS (
+    SELECT id_user_white AS id_user, val_speed, n_rating_white AS n_rating FROM chess.games
+    WHERE val_result <> '*' AND val_variant = 'standard' AND coalesce(val_title_white, '') <> 'BOT'
+    UNION ALL
+    SELECT id_user_black, val_speed, n_rating_black FROM chess.games
+    WHERE val_result <> '*' AND val_variant = 'standard' AND coalesce(val_title_black, '') <> 'BOT'
+)
+SELECT id_user, val_speed, floor(n_rating / {BAND})::SMALLINT AS band, count(*) AS n_games FROM ratings
+WHERE id_user IS NOT NULL AND n_rating IS NOT NULL
+GROUP BY ALL
+""",  # noqa: S608  # constants of this module
+    reads=("chess.games",),
+)
+
+# Sums and counts are kept by month; medians and ranks come last, from the means over all months.
+SQL = f"""
+WITH players AS (
+    SELECT id_user, val_speed, n_rating_band, max(part.tm_last) AS tm_last,
         {
     ", ".join(
-        f"round(avg({value}), 6) AS {metric}, count({value}) AS {metric}_games"
-        for metric, (value, _) in METRICS.items()
+        f"round(sum(part.{name}) / nullif(sum({name}_games), 0), 6) AS {name}, sum({name}_games)::BIGINT AS n_{name}"
+        for name in METRICS
     )
 }
-    FROM player_games
-    WHERE val_variant = 'standard' AND n_rating IS NOT NULL AND val_title IS DISTINCT FROM 'BOT'
+    FROM partials.player_bands AS part
     GROUP BY ALL
 ),
 facts AS (
     SELECT id_user, val_speed, n_rating_band, tm_last, unnest([{
     ", ".join(
-        f"{{'val_metric': '{metric}', 'ind_more_is_better': {is_better}::BOOLEAN, "
-        f"'n_value': {metric}::DOUBLE, 'n_games': {metric}_games}}"
-        for metric, (_, is_better) in METRICS.items()
+        f"{{'val_metric': '{name}', 'ind_more_is_better': {is_better}::BOOLEAN, "
+        f"'n_value': {name}, 'n_games': n_{name}}}"
+        for name, (_, is_better) in METRICS.items()
     )
 }], recursive := true)
     FROM players
@@ -104,21 +138,14 @@ mart = Mart(
     name="peers",
     model=Peers,
     sql=SQL,
-    reads=("chess.games", "analytics.accuracy", "analytics.acpl", "analytics.judgments", "analytics.time_usage"),
+    partials=(PLAYER_BANDS, BAND_COUNTS),
     account=Account(
         "games of players who are compared by score",
         pl.col("n_games").filter(pl.col("val_metric") == "score_pct").sum(),
         f"""
-        WITH ratings AS (
-            SELECT id_user_white AS id_user, val_speed, n_rating_white AS n_rating FROM chess.games
-            WHERE val_result <> '*' AND val_variant = 'standard' AND coalesce(val_title_white, '') <> 'BOT'
-            UNION ALL
-            SELECT id_user_black, val_speed, n_rating_black FROM chess.games
-            WHERE val_result <> '*' AND val_variant = 'standard' AND coalesce(val_title_black, '') <> 'BOT'
-        )
         SELECT coalesce(sum(n), 0) FROM (
-            SELECT count(*) AS n FROM ratings WHERE id_user IS NOT NULL AND n_rating IS NOT NULL
-            GROUP BY id_user, val_speed, floor(n_rating / {BAND}) HAVING count(*) >= {FEWEST_GAMES}
+            SELECT sum(n_games) AS n FROM partials.band_counts
+            GROUP BY id_user, val_speed, band HAVING sum(n_games) >= {FEWEST_GAMES}
         )
         """,  # noqa: S608  # constants of this module
     ),

@@ -5,8 +5,10 @@ import polars as pl
 from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.marts.columns import ResultsAddUp, amount, count, percent, speed, user
+from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
-from kshift_assets.chess.marts.player_games import PLAYER_GAMES_COUNT, player_games
+from kshift_assets.chess.marts.partial import Partial
+from kshift_assets.chess.marts.player_games import player_games
 
 
 class PlayerForm(ResultsAddUp):
@@ -48,26 +50,33 @@ JUDGED = ("n_inaccuracies", "n_mistakes", "n_blunders")
 MEASURES = ("n_accuracy", "n_acpl", *JUDGED)
 
 # Each day is added up once; weeks and months are made from days.
-SQL = f"""
+PLAYER_DAYS = Partial(
+    name="player_days",
+    sql=f"""
 WITH player_games AS (
     {player_games(MEASURES, analytics=("accuracy", "acpl", "judgments"))}
-),
-days AS (
-    SELECT id_user, val_perf, val_speed, dt_game,
-        count(*) AS n_games,
-        count(*) FILTER (n_points = 1) AS n_wins,
-        count(*) FILTER (n_points = 0.5) AS n_draws,
-        count(*) FILTER (n_points = 0) AS n_losses,
-        arg_min(n_rating, (tm_created, id_game)) FILTER (ind_rated) AS rating_first,
-        arg_max(n_rating + coalesce(n_rating_diff, 0), (tm_created, id_game)) FILTER (ind_rated) AS rating_last,
-        min(n_rating) FILTER (ind_rated) AS rating_min,
-        max(n_rating) FILTER (ind_rated) AS rating_max,
-        sum(n_rating_opponent) AS opponents,
-        count(n_rating_opponent) AS n_opponents,
-        {", ".join(f"sum({name}) AS {name}, count({name}) AS {name}_games" for name in MEASURES)}
-    FROM player_games
-    GROUP BY ALL
 )
+SELECT id_user, val_perf, val_speed, dt_game,
+    count(*) AS n_games,
+    count(*) FILTER (n_points = 1) AS n_wins,
+    count(*) FILTER (n_points = 0.5) AS n_draws,
+    count(*) FILTER (n_points = 0) AS n_losses,
+    arg_min(n_rating, (tm_created, id_game)) FILTER (ind_rated) AS rating_first,
+    arg_max(n_rating + coalesce(n_rating_diff, 0), (tm_created, id_game)) FILTER (ind_rated) AS rating_last,
+    min(n_rating) FILTER (ind_rated) AS rating_min,
+    max(n_rating) FILTER (ind_rated) AS rating_max,
+    sum(n_rating_opponent)::BIGINT AS opponents,
+    count(n_rating_opponent) AS n_opponents,
+    sum(n_accuracy) AS n_accuracy, count(n_accuracy) AS n_accuracy_games,
+    {", ".join(f"sum({name})::BIGINT AS {name}, count({name}) AS {name}_games" for name in MEASURES[1:])}
+FROM player_games
+GROUP BY ALL
+ORDER BY id_user
+""",  # noqa: S608  # constants of this module
+    reads=("chess.games", "analytics.accuracy", "analytics.acpl", "analytics.judgments"),
+)
+
+SQL = f"""
 SELECT id_user, val_perf, val_speed, val_period,
     date_trunc(val_period, dt_game)::DATE AS dt_period,
     sum(days.n_games) AS n_games,
@@ -85,7 +94,7 @@ SELECT id_user, val_perf, val_speed, val_period,
     {", ".join(f"sum({name}) / sum({name}_games) AS {name}_per_game" for name in JUDGED)},
     sum(n_acpl_games) AS n_games_analysed,
     100 * sum(n_acpl_games) / sum(days.n_games) AS n_analysed_pct
-FROM days CROSS JOIN (VALUES ('day'), ('week'), ('month')) AS periods (val_period)
+FROM partials.player_days AS days CROSS JOIN (VALUES ('day'), ('week'), ('month')) AS periods (val_period)
 GROUP BY id_user, val_perf, val_speed, val_period, dt_period
 ORDER BY ALL
 """  # noqa: S608  # constants of this module
@@ -94,8 +103,6 @@ mart = Mart(
     name="player_form",
     model=PlayerForm,
     sql=SQL,
-    reads=("chess.games", "analytics.accuracy", "analytics.acpl", "analytics.judgments"),
-    account=Account(
-        "games of players by day, week and month", pl.col("n_games").sum(), f"SELECT 3 * ({PLAYER_GAMES_COUNT})"
-    ),
+    partials=(PLAYER_DAYS,),
+    account=Account("games of players by day, week and month", pl.col("n_games").sum(), counted("n_sides_over", 3)),
 )

@@ -37,7 +37,12 @@ def player_games(sides: Sequence[str] = (), others: Sequence[str] = (), analytic
 RESULTS = """count(*) AS n_games,
     count(*) FILTER (n_points = 1) AS n_wins,
     count(*) FILTER (n_points = 0.5) AS n_draws,
-    count(*) FILTER (n_points = 0) AS n_losses,
-    round(100 * avg(n_points), 4) AS n_score_pct"""
+    count(*) FILTER (n_points = 0) AS n_losses"""
+"""The results of a group of player_games."""
 
-PLAYER_GAMES_COUNT = "SELECT count(id_user_white) + count(id_user_black) FROM chess.games WHERE val_result <> '*'"
+RESULTS_ADDED = """sum(part.n_games)::BIGINT AS n_games,
+    sum(part.n_wins)::BIGINT AS n_wins,
+    sum(part.n_draws)::BIGINT AS n_draws,
+    sum(part.n_losses)::BIGINT AS n_losses,
+    round(100 * (sum(part.n_wins) + 0.5 * sum(part.n_draws)) / sum(part.n_games), 4) AS n_score_pct"""
+"""The results of all months, from those of a partial that is called `part`."""

@@ -4,8 +4,10 @@ import pandera.polars as pa
 import polars as pl
 
 from kshift_assets.chess.marts.columns import ECO, ResultsAddUp, amount, color, count, maybe, percent, speed, user
+from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
-from kshift_assets.chess.marts.player_games import RESULTS, player_games
+from kshift_assets.chess.marts.partial import Partial
+from kshift_assets.chess.marts.player_games import RESULTS, RESULTS_ADDED, player_games
 from kshift_assets.chess.schemas import Utc
 
 FIDE_DIFFERENCES = (
@@ -40,27 +42,47 @@ class PlayerOpenings(ResultsAddUp):
     tm_last: Utc = pa.Field(description="When the newest of these games was created")
 
 
-SQL = f"""
+PLAYER_OPENINGS = Partial(
+    name="player_openings",
+    sql=f"""
 WITH player_games AS (
     {
-    player_games(
-        ("n_accuracy", "n_acpl"),
-        ("val_variant", "opening.val_eco AS val_eco", "opening.val_opening_family AS val_opening_family"),
-        ("opening", "accuracy", "acpl"),
-    )
-}
-),
-openings AS (
+        player_games(
+            ("n_accuracy", "n_acpl"),
+            ("val_variant", "opening.val_eco AS val_eco", "opening.val_opening_family AS val_opening_family"),
+            ("opening", "accuracy", "acpl"),
+        )
+    }
+)
+SELECT id_user, val_color, val_speed, val_eco, val_opening_family,
+    {RESULTS},
+    sum(n_rating_opponent)::BIGINT AS opponents,
+    count(n_rating_opponent) AS n_opponents,
+    sum(n_points) FILTER (n_rating_opponent IS NOT NULL) AS points_rated,
+    sum(n_accuracy) AS accuracies,
+    count(n_accuracy) AS n_accuracies,
+    sum(n_acpl)::BIGINT AS acpls,
+    count(n_acpl) AS n_games_analysed,
+    max(tm_created) AS tm_last
+FROM player_games
+WHERE val_variant = 'standard'
+GROUP BY ALL
+ORDER BY id_user
+""",  # noqa: S608  # constants of this module
+    reads=("chess.games", "analytics.opening", "analytics.accuracy", "analytics.acpl"),
+)
+
+SQL = f"""
+WITH openings AS (
     SELECT id_user, val_color, val_speed, val_eco, val_opening_family,
-        {RESULTS},
-        avg(n_rating_opponent) AS n_rating_opponents,
-        round(100 * avg(n_points) FILTER (n_rating_opponent IS NOT NULL))::INTEGER AS rated_score_pct,
-        round(avg(n_accuracy), 4) AS n_accuracy_mean,
-        avg(n_acpl) AS n_acpl_mean,
-        count(n_acpl) AS n_games_analysed,
-        max(tm_created) AS tm_last
-    FROM player_games
-    WHERE val_variant = 'standard'
+        {RESULTS_ADDED},
+        sum(opponents) / sum(n_opponents) AS n_rating_opponents,
+        round(100 * sum(points_rated) / sum(n_opponents))::INTEGER AS rated_score_pct,
+        round(sum(accuracies) / sum(n_accuracies), 4) AS n_accuracy_mean,
+        sum(acpls) / sum(part.n_games_analysed) AS n_acpl_mean,
+        sum(part.n_games_analysed) AS n_games_analysed,
+        max(part.tm_last) AS tm_last
+    FROM partials.player_openings AS part
     GROUP BY ALL
 )
 SELECT *,
@@ -74,11 +96,6 @@ mart = Mart(
     name="player_openings",
     model=PlayerOpenings,
     sql=SQL,
-    reads=("chess.games", "analytics.opening", "analytics.accuracy", "analytics.acpl"),
-    account=Account(
-        "games of players",
-        pl.col("n_games").sum(),
-        "SELECT count(id_user_white) + count(id_user_black) FROM chess.games "
-        "WHERE val_result <> '*' AND val_variant = 'standard'",
-    ),
+    partials=(PLAYER_OPENINGS,),
+    account=Account("games of players", pl.col("n_games").sum(), counted("n_sides_standard")),
 )

@@ -5,7 +5,9 @@ import polars as pl
 from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.marts.columns import ResultsAddUp, amount, count, maybe, percent, user
+from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
+from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.marts.player_games import RESULTS, player_games
 from kshift_assets.chess.schemas import Utc
 
@@ -62,7 +64,7 @@ class PlayerSessions(ResultsAddUp):
 # Time that left both clocks: each began with the initial time and got the increment for each move; the last two
 # elements of the list are what is left. A game of 40 moves a side takes 2 × (initial + 40 × increment) at most
 # (scalachess Clock.scala estimates 40 moves).
-SQL = f"""
+GAMES_SQL = f"""
 WITH player_games AS (
     {
     player_games(
@@ -77,23 +79,28 @@ WITH player_games AS (
         ("accuracy",),
     )
 }
-),
-games AS (
-    SELECT *,
-        greatest(tm_created, coalesce(tm_last_move, tm_created + to_seconds(greatest(0, coalesce(
-            2 * initial_s + increment_s * n_plies - left_cs / 100,
-            (initial_s + 40 * increment_s) * least(2, n_plies / 40),
-            0
-        ))))) AS tm_ended
-    FROM player_games
-    WHERE val_speed <> 'correspondence'
-),
-following AS (
+)
+SELECT id_user, tm_created, id_game, val_color, n_points, n_rating_diff, n_accuracy,
+    tm_last_move IS NULL AS is_estimated,
+    greatest(tm_created, coalesce(tm_last_move, tm_created + to_seconds(greatest(0, coalesce(
+        2 * initial_s + increment_s * n_plies - left_cs / 100,
+        (initial_s + 40 * increment_s) * least(2, n_plies / 40),
+        0
+    ))))) AS tm_ended
+FROM player_games
+WHERE val_speed <> 'correspondence'
+"""  # noqa: S608  # constants of this module
+
+
+def sessions_of(games: str) -> str:
+    """SQL that makes sessions of these games, see GAMES_SQL."""
+    return f"""
+WITH following AS (
     SELECT *,
         max(tm_ended) OVER before AS free_since,
         lag(tm_ended) OVER play AS previous_ended,
         lag(n_points) OVER play AS previous_points
-    FROM games
+    FROM ({games})
     WINDOW play AS (PARTITION BY id_user ORDER BY tm_created, id_game, val_color),
         before AS (PARTITION BY id_user ORDER BY tm_created, id_game, val_color
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
@@ -121,9 +128,10 @@ counted AS (
 SELECT id_user,
     min(tm_created) AS tm_started,
     max(tm_ended) AS tm_ended,
-    bool_or(tm_last_move IS NULL) AS ind_end_estimated,
+    bool_or(is_estimated) AS ind_end_estimated,
     {RESULTS},
-    sum(n_rating_diff) AS n_rating_change,
+    round(100 * avg(n_points), 4) AS n_score_pct,
+    sum(n_rating_diff)::BIGINT AS n_rating_change,
     coalesce(max(streak_games) FILTER (n_points = 1), 0) AS n_streak_wins,
     coalesce(max(streak_games) FILTER (n_points = 0), 0) AS n_streak_losses,
     round(avg(n_accuracy), 4) AS n_accuracy_mean,
@@ -136,6 +144,38 @@ SELECT id_user,
     arg_max(id_game, (tm_created, id_game)) AS id_game_last
 FROM counted
 GROUP BY id_user, session
+"""  # noqa: S608  # constants of this module
+
+
+READS = ("chess.games", "analytics.accuracy")
+SESSION_GAMES = Partial(name="session_games", sql=f"{GAMES_SQL}ORDER BY id_user\n", reads=READS)
+SESSIONS = Partial(name="sessions", sql=f"{sessions_of(GAMES_SQL)}ORDER BY id_user, tm_started\n", reads=READS)
+
+BROKEN_GAMES = """SELECT games.* FROM partials.session_games AS games
+    JOIN broken ON games.id_user = broken.id_user AND games.tm_created BETWEEN tm_from AND tm_to"""
+# A month's sessions stand, but for those that go on over its end: these are made anew, from their games.
+SQL = f"""
+WITH placed AS (
+    SELECT *, coalesce(tm_started - max(tm_ended) OVER before >= INTERVAL {BREAK_MINUTES} MINUTE, true) AS is_first
+    FROM partials.sessions
+    WINDOW before AS (PARTITION BY id_user ORDER BY tm_started ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+),
+numbered AS (
+    SELECT *, count(*) FILTER (is_first) OVER (PARTITION BY id_user ORDER BY tm_started) AS session FROM placed
+),
+told AS (
+    SELECT *, count(*) OVER (PARTITION BY id_user, session) AS n_parts FROM numbered
+),
+broken AS (
+    SELECT id_user, min(tm_started) AS tm_from, max(tm_ended) AS tm_to FROM told
+    WHERE n_parts > 1 GROUP BY id_user, session
+),
+mended AS (
+    {sessions_of(BROKEN_GAMES)}
+)
+SELECT * EXCLUDE (dt_month, is_first, session, n_parts) FROM told WHERE n_parts = 1
+UNION ALL BY NAME
+SELECT * FROM mended
 ORDER BY id_user, tm_started
 """  # noqa: S608  # constants of this module
 
@@ -143,11 +183,6 @@ mart = Mart(
     name="player_sessions",
     model=PlayerSessions,
     sql=SQL,
-    reads=("chess.games", "analytics.accuracy"),
-    account=Account(
-        "games of players",
-        pl.col("n_games").sum(),
-        "SELECT count(id_user_white) + count(id_user_black) FROM chess.games "
-        "WHERE val_result <> '*' AND val_speed <> 'correspondence'",
-    ),
+    partials=(SESSIONS, SESSION_GAMES),
+    account=Account("games of players", pl.col("n_games").sum(), counted("n_sides_live")),
 )

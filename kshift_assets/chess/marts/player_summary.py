@@ -4,7 +4,9 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
+from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
+from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.schemas import SPEEDS, USER_ID, Utc
 
 
@@ -38,7 +40,9 @@ class PlayerSummary(pa.DataFrameModel):
         return data.lazyframe.select(pl.col("n_games") == parts)
 
 
-SQL = """
+PLAYER_SPEEDS = Partial(
+    name="player_speeds",
+    sql="""
 WITH sides AS (
     SELECT id_user_white AS id_user, 'white' AS val_color, val_speed, val_result, val_result = '1-0' AS won,
         val_result = '0-1' AS lost, n_rating_white AS rating, n_rating_black AS opponent, ind_rated, tm_created, id_game
@@ -54,16 +58,37 @@ SELECT id_user, val_speed, val_color,
     count(*) FILTER (val_result = '1/2-1/2') AS n_draws,
     count(*) FILTER (lost) AS n_losses,
     count(*) FILTER (val_result = '*') AS n_unfinished,
-    100 * (count(*) FILTER (won) + 0.5 * count(*) FILTER (val_result = '1/2-1/2'))
-        / nullif(count(*) FILTER (val_result <> '*'), 0) AS n_score_pct,
     min(rating) FILTER (ind_rated) AS n_rating_min,
     max(rating) FILTER (ind_rated) AS n_rating_max,
     arg_max(rating, (tm_created, id_game)) FILTER (ind_rated) AS n_rating_last,
-    avg(opponent) AS n_rating_opponents,
+    sum(opponent)::BIGINT AS opponents,
+    count(opponent) AS n_opponents,
     min(tm_created) AS tm_first,
     max(tm_created) AS tm_last
 FROM sides
 WHERE id_user IS NOT NULL
+GROUP BY ALL
+ORDER BY id_user
+""",
+    reads=("chess.games",),
+)
+
+SQL = """
+SELECT id_user, val_speed, val_color,
+    sum(part.n_games) AS n_games,
+    sum(part.n_wins) AS n_wins,
+    sum(part.n_draws) AS n_draws,
+    sum(part.n_losses) AS n_losses,
+    sum(part.n_unfinished) AS n_unfinished,
+    100 * (sum(part.n_wins) + 0.5 * sum(part.n_draws)) / nullif(sum(part.n_games - part.n_unfinished), 0)
+        AS n_score_pct,
+    min(part.n_rating_min) AS n_rating_min,
+    max(part.n_rating_max) AS n_rating_max,
+    arg_max(part.n_rating_last, dt_month) AS n_rating_last,
+    sum(opponents) / sum(n_opponents) AS n_rating_opponents,
+    min(part.tm_first) AS tm_first,
+    max(part.tm_last) AS tm_last
+FROM partials.player_speeds AS part
 GROUP BY ALL
 ORDER BY ALL
 """
@@ -72,10 +97,6 @@ mart = Mart(
     name="player_summary",
     model=PlayerSummary,
     sql=SQL,
-    reads=("chess.games",),
-    account=Account(
-        "games of players",
-        pl.col("n_games").sum(),
-        "SELECT count(id_user_white) + count(id_user_black) FROM chess.games",
-    ),
+    partials=(PLAYER_SPEEDS,),
+    account=Account("games of players", pl.col("n_games").sum(), counted("n_sides")),
 )

@@ -5,9 +5,11 @@ import polars as pl
 from pandera.api.polars.types import PolarsData
 
 from kshift_assets.chess.marts.columns import ResultsAddUp, amount, count, percent, speed, user
+from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
+from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.marts.phases import COLUMNS, PHASES, moves_within
-from kshift_assets.chess.marts.player_games import PLAYER_GAMES_COUNT, RESULTS, player_games
+from kshift_assets.chess.marts.player_games import RESULTS, RESULTS_ADDED, player_games
 
 
 class TimeManagement(ResultsAddUp):
@@ -55,21 +57,23 @@ class TimeManagement(ResultsAddUp):
 
 
 # The thinking time of a phase is that of its timed moves; the first move of a side is not timed, as a rule.
-SQL = f"""
+PLAYER_HOURS = Partial(
+    name="player_hours",
+    sql=f"""
 WITH player_games AS (
     {
-    player_games(
-        (
-            "n_think_mean_s",
-            "ind_time_trouble",
-            "n_moves_time_trouble",
-            "ind_berserk",
-            *(f"n_think_{phase}_s" for phase in PHASES),
-        ),
-        (*COLUMNS, "id_tournament", "hour(tm_created) AS hour_utc"),
-        ("time_usage", "phases"),
-    )
-}
+        player_games(
+            (
+                "n_think_mean_s",
+                "ind_time_trouble",
+                "n_moves_time_trouble",
+                "ind_berserk",
+                *(f"n_think_{phase}_s" for phase in PHASES),
+            ),
+            (*COLUMNS, "id_tournament", "hour(tm_created) AS hour_utc"),
+            ("time_usage", "phases"),
+        )
+    }
 ),
 timed AS (
     SELECT *,
@@ -78,26 +82,51 @@ timed AS (
         {moves_within("endgame")} AS endgame_moves
     FROM player_games
 )
-SELECT id_user, val_speed, hour_utc AS n_hour_utc,
+SELECT id_user, val_speed, hour_utc,
     {RESULTS},
     count(n_think_mean_s) AS n_games_timed,
-    round(avg(n_think_mean_s), 4) AS n_think_mean_s,
+    sum(n_think_mean_s) AS think_s,
+    {
+        ", ".join(
+            f"sum(n_think_{phase}_s) AS think_{phase}_s, "
+            f"sum({phase}_moves) FILTER (n_think_{phase}_s IS NOT NULL)::BIGINT AS moves_{phase}"
+            for phase in PHASES
+        )
+    },
+    count(*) FILTER (ind_time_trouble) AS n_time_trouble,
+    count(ind_time_trouble) AS n_games_time_trouble,
+    sum(n_moves_time_trouble)::BIGINT AS moves_time_trouble,
+    count(n_moves_time_trouble) AS n_games_moves_time_trouble,
+    count(*) FILTER (is_on_time AND n_points = 0) AS n_losses_on_time,
+    count(*) FILTER (is_on_time AND n_points = 1) AS n_wins_on_time,
+    count(*) FILTER (ind_berserk) AS n_games_berserk,
+    count(ind_berserk) FILTER (id_tournament IS NOT NULL) AS n_games_arena
+FROM timed
+GROUP BY ALL
+ORDER BY id_user
+""",  # noqa: S608  # constants of this module
+    reads=("chess.games", "analytics.time_usage", "analytics.phases"),
+)
+
+SQL = f"""
+SELECT id_user, val_speed, hour_utc AS n_hour_utc,
+    {RESULTS_ADDED},
+    sum(part.n_games_timed) AS n_games_timed,
+    round(sum(think_s) / sum(part.n_games_timed), 4) AS n_think_mean_s,
     {
     ", ".join(
-        f"round(sum(n_think_{phase}_s) / "
-        f"nullif(sum({phase}_moves) FILTER (timed.n_think_{phase}_s IS NOT NULL), 0), 4) AS n_think_{phase}_s"
-        for phase in PHASES
+        f"round(sum(think_{phase}_s) / nullif(sum(moves_{phase}), 0), 4) AS n_think_{phase}_s" for phase in PHASES
     )
 },
-    100 * avg(ind_time_trouble::INTEGER) AS n_time_trouble_pct,
-    avg(n_moves_time_trouble) AS n_moves_time_trouble_per_game,
-    count(*) FILTER (is_on_time AND n_points = 0) AS n_losses_on_time,
-    100 * n_losses_on_time / nullif(n_losses, 0) AS n_losses_on_time_pct,
-    count(*) FILTER (is_on_time AND n_points = 1) AS n_wins_on_time,
-    100 * n_wins_on_time / nullif(n_wins, 0) AS n_wins_on_time_pct,
-    count(*) FILTER (ind_berserk) AS n_games_berserk,
-    100 * n_games_berserk / nullif(count(ind_berserk) FILTER (id_tournament IS NOT NULL), 0) AS n_berserk_pct
-FROM timed
+    100 * sum(n_time_trouble) / nullif(sum(n_games_time_trouble), 0) AS n_time_trouble_pct,
+    sum(moves_time_trouble) / sum(n_games_moves_time_trouble) AS n_moves_time_trouble_per_game,
+    sum(part.n_losses_on_time) AS n_losses_on_time,
+    100 * sum(part.n_losses_on_time) / nullif(sum(part.n_losses), 0) AS n_losses_on_time_pct,
+    sum(part.n_wins_on_time) AS n_wins_on_time,
+    100 * sum(part.n_wins_on_time) / nullif(sum(part.n_wins), 0) AS n_wins_on_time_pct,
+    sum(part.n_games_berserk) AS n_games_berserk,
+    100 * sum(part.n_games_berserk) / nullif(sum(n_games_arena), 0) AS n_berserk_pct
+FROM partials.player_hours AS part
 GROUP BY GROUPING SETS ((id_user, val_speed), (id_user, val_speed, hour_utc))
 ORDER BY id_user, val_speed, n_hour_utc NULLS FIRST
 """  # noqa: S608  # constants of this module
@@ -106,8 +135,6 @@ mart = Mart(
     name="time_management",
     model=TimeManagement,
     sql=SQL,
-    reads=("chess.games", "analytics.time_usage", "analytics.phases"),
-    account=Account(
-        "games of players, in all hours and by hour", pl.col("n_games").sum(), f"SELECT 2 * ({PLAYER_GAMES_COUNT})"
-    ),
+    partials=(PLAYER_HOURS,),
+    account=Account("games of players, in all hours and by hour", pl.col("n_games").sum(), counted("n_sides_over", 2)),
 )
