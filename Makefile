@@ -3,12 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Apart from the environment, whose speed they would change: what benchmarks compare with.
+PEERS := $(VENV)/peers
+BENCHMARKS := dumps documents end_to_end questions framework lake analytics increment positions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format faults conformance bench drills sample lock docs clean
+.PHONY: help setup demo test lint format faults conformance bench bench-quick drills sample lock docs clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -55,11 +58,16 @@ conformance: $(STAMP)  ## hold analytics and readers against real recordings, wi
 sample: $(STAMP)  ## play the embedded sample anew (needs Stockfish; takes long)
 	$(BIN)/python -B data/sample/generate.py
 
-bench: $(STAMP)  ## measure reading and storing, every analytic, new games, the search for positions: medians
-	$(BIN)/python benchmarks/run.py
-	$(BIN)/python benchmarks/analytics.py
-	$(BIN)/python benchmarks/increment.py
-	$(BIN)/python benchmarks/positions.py
+$(PEERS): pyproject.toml | $(STAMP)
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['bench'])" \
+		| xargs $(BIN)/pip install -qq --disable-pip-version-check --no-deps --upgrade --target $(PEERS)
+	@touch $@
 
-clean:  ## remove the environment and all caches; no data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+bench: $(PEERS)  ## measure everything, beside what one would take instead: medians, as tables and as JSON (about 40 minutes)
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+bench-quick: $(PEERS)  ## the same with few games, to see that it works (a few minutes)
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py --quick || exit 1; done
+
+clean:  ## remove the environment and all caches, those of the benchmarks too; no data
+	rm -rf data/bench $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

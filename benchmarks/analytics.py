@@ -1,19 +1,17 @@
 """Games a second of every analytic, beside DuckDB's SQL and bare python-chess: medians, a missed target is said."""
 
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import chess
 import duckdb
 import loky
 import polars as pl
-from tiled_games import sample_games, write_result
+from measuring import Target, conclude, options
+from tiled_games import sample_games
 
 from kshift_assets.chess.seen_games import BATCH, SOURCE
 from kshift_assets.definitions import find_plugins
@@ -153,8 +151,10 @@ def one_by_one(plugin: GamePlugin, games: pl.DataFrame, workers: Workers) -> dic
 
 def main() -> None:
     """Print a row for each analytic, and keep all in results/analytics.json."""
-    games, workers = analysed_games(GAMES), Workers()
-    few = games.head(GAMES_ONE_BY_ONE)
+    asked, workers = options(__doc__), Workers()
+    number, number_one_by_one = asked.sizes(GAMES, GAMES_ONE_BY_ONE, quick=[2 * CHUNK, 2 * CHUNK])
+    games = analysed_games(number)
+    few = games.head(number_one_by_one)
     plies = games.get_column("n_plies").mean()
     print(f"{games.height:,} games with evaluations and clocks, {plies:.0f} plies on average; {loky.cpu_count()} cores")
     print(f"{'analytic':<18}{'games/s':>12}{'target':>12}{'':>8}{'games/CPU-s':>14}{'beside it, games/s':>24}")
@@ -178,23 +178,9 @@ def main() -> None:
     chunks = [part.select("val_moves") for part in few.iter_slices(CHUNK)]
     reading = measured(lambda: list(workers.map(moves_alone, chunks)), few.height)
     print(f"python-chess reading the moves alone, in the same processes: {reading:,.0f} games/s")
-    write_result(
-        "analytics",
-        {
-            "machine": {"cores": loky.cpu_count(), "model": _model(), "python": platform.python_version()},
-            "versions": {name: version(name) for name in ("polars", "numba", "duckdb", "chess", "numpy")},
-            "plies_per_game": plies,
-            "rounds": ROUNDS,
-            "rows": rows,
-            "python_chess_moves_alone_games_per_s": reading,
-        },
-    )
-
-
-def _model() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    targets = [Target(f"games/s, {row['analytic']}", row["games_per_s"], row["target"]) for row in rows]
+    result = {"plies_per_game": plies, "rows": rows, "python_chess_moves_alone_games_per_s": reading}
+    conclude("analytics", asked, result, targets)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ The games are the sample's, again and again under other ids. They share their fi
 given keys of its own, as if it had gone on in its own way. The database is published, and asked as consumers ask it.
 """
 
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -16,7 +14,8 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
-from tiled_games import MONTH, sample_games, tiled, write_result
+from measuring import Target, conclude, options
+from tiled_games import MONTH, sample_games, tiled
 
 from kshift_assets.chess.position_search import MACROS
 from kshift_assets.chess.positions import BATCH_GAMES, POSITIONS, READS, position_rows
@@ -45,14 +44,14 @@ for _ in range({ROUNDS}):
 """
 
 
-def written(lake: Lake, *, diverging: bool) -> float:
+def written(lake: Lake, number: int, *, diverging: bool) -> float:
     """Write the positions of all games, and tell the seconds that it took."""
     keys, schema = pl.col("id_position"), polars_schema(POSITIONS.model)
     copy = pl.col("id_game").cast(pl.Int64) // sample_games().height
     own = pl.when(pl.col("n_ply") > SHARED_PLIES).then(keys ^ copy.hash().reinterpret(signed=True)).otherwise(keys)
 
     def frames() -> Iterator[pl.DataFrame]:
-        for games in tiled(N_GAMES, size=BATCH_GAMES):
+        for games in tiled(number, size=BATCH_GAMES):
             rows, _ = position_rows(games.select(READS), MONTH)
             yield rows.with_columns(own).sort("id_position") if diverging else rows
 
@@ -100,12 +99,14 @@ def questions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 def main() -> None:
     """Make the tables, publish them, ask, and tell."""
+    wanted = options(__doc__)
+    (number,) = wanted.sizes(N_GAMES, quick=[600])
     with tempfile.TemporaryDirectory() as folder:
         lake, snapshots = Lake(uri=f"{folder}/lake"), Snapshots(folder=f"{folder}/published")
-        lake.overwrite(GAMES.full_name, lambda: tiled(N_GAMES), polars_schema(GAMES.model), MONTH)
+        lake.overwrite(GAMES.full_name, lambda: tiled(number), polars_schema(GAMES.model), MONTH)
         position_rows(sample_games().select(READS), MONTH)  # the compiled code is loaded
-        seconds = written(lake, diverging=False)
-        written(lake, diverging=True)
+        seconds = written(lake, number, diverging=False)
+        written(lake, number, diverging=True)
         snapshots.publish([pin(lake, GAMES), pin(lake, POSITIONS)], lambda _: None, macros=MACROS)
         database = Path(folder) / "published" / DATABASE
         size = sum(Path(file).stat().st_size for file in lake.files(POSITIONS.full_name))
@@ -117,31 +118,25 @@ def main() -> None:
                 for name, query in asked_for.items()
             }
         times = {name: asked(database, query) for name, query in asked_for.items()}
-    print(f"{N_GAMES:,} games, {n_rows:,} positions: made at {N_GAMES / seconds:,.0f} games/s")
-    print(f"{size / N_GAMES:,.0f} bytes a game, {size / n_rows:.1f} a position")
+    print(f"{number:,} games, {n_rows:,} positions: made at {number / seconds:,.0f} games/s")
+    print(f"{size / number:,.0f} bytes a game, {size / n_rows:.1f} a position")
     print(f"{'question':<46}{'rows':>6}{'cold ms':>10}{'warm ms':>10}")
     for name, (cold, warm) in times.items():
         print(f"{name:<46}{n_found[name]:>6,}{1000 * cold:>10.0f}{1000 * warm:>10.0f}")
-    write_result(
-        "positions",
-        {
-            "machine": {"cores": os.cpu_count(), "cpu": _cpu()},
-            "games": N_GAMES,
-            "positions": n_rows,
-            "made_games_per_s": round(N_GAMES / seconds),
-            "bytes_per_game": round(size / N_GAMES),
-            "target_ms": TARGET_MS,
-            "queries": {
-                name: {"rows": n_found[name], "cold_ms": round(1000 * cold), "warm_ms": round(1000 * warm)}
-                for name, (cold, warm) in times.items()
-            },
+    targets = [
+        Target(f"ms, {name}, new process", 1000 * cold, TARGET_MS, at_least=False) for name, (cold, _) in times.items()
+    ]
+    result = {
+        "games": number,
+        "positions": n_rows,
+        "made_games_per_s": round(number / seconds),
+        "bytes_per_game": round(size / number),
+        "queries": {
+            name: {"rows": n_found[name], "cold_ms": round(1000 * cold), "warm_ms": round(1000 * warm)}
+            for name, (cold, warm) in times.items()
         },
-    )
-
-
-def _cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+    }
+    conclude("positions", wanted, result, targets)
 
 
 if __name__ == "__main__":

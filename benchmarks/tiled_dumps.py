@@ -7,6 +7,7 @@ Zstandard frames, each after a skippable frame that holds its size. Ids, players
 import argparse
 import calendar
 import gzip
+import hashlib
 import re
 import struct
 from collections import deque
@@ -24,6 +25,8 @@ ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data" / "lichess" / "dumps"
 """Private recordings beside the checkout; the sample takes their place where they are not."""
 SAMPLE = ROOT / "data" / "sample"
+KEPT = ROOT / "data" / "bench"
+"""Where dumps are kept for the next benchmark."""
 MONTH = "2024-01"
 FRAME_BYTES = 32 << 20
 """What pzstd packs into a frame at Lichess's level 19."""
@@ -154,6 +157,16 @@ def write(number: int, target: Path, month: str = MONTH, frame_bytes: int | None
         n_bytes = _write_one_frame(file, text) if frame_bytes is None else _write_frames(file, text, frame_bytes)
     partial.replace(target)
     return n_bytes
+
+
+def kept_dump(number: int) -> Path:
+    """A folder with a dump of so many games, made when it is asked for first."""
+    version = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    folder = KEPT / version / str(number)
+    target = folder / f"lichess_db_standard_rated_{MONTH}.pgn.zst"
+    if not target.exists():
+        write(number, target)
+    return folder
 
 
 def _write_one_frame(file: BinaryIO, text: Iterator[bytes]) -> int:

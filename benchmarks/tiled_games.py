@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import orjson
 import polars as pl
 
 from kshift_assets.chess.cleaning import from_dump
@@ -49,10 +48,3 @@ def tiled(number: int, *, first: int = 0, size: int = 50_000) -> Iterator[pl.Dat
             )
             .with_columns(dt_game=pl.col("tm_created").dt.date(), dt_month=pl.lit(MONTH))
         )
-
-
-def write_result(name: str, result: dict[str, object]) -> None:
-    """Keep what was measured in benchmarks/results/<name>.json."""
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{name}.json").write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
