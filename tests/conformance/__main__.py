@@ -53,6 +53,16 @@ def other_openings() -> str:
     return "\n".join(["| theirs | ours | why | games | their ids |", "|---|---|---|---|---|", *lines])
 
 
+def other_plies() -> str:
+    """Every opening to which Lichess counts another number of plies, with all its games."""
+    lines = [
+        f"| {_opening(eco, name)} | {plies} | {_shown(plies_by_moves)} | {reason} | {number} | {' '.join(ids)} |"
+        for eco, name, plies, plies_by_moves, reason, number, ids in openings.ply_differences().iter_rows()
+    ]
+    head = ["| their opening | their plies | our plies | why | games | their ids |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *lines])
+
+
 def _opening(eco: str | None, name: str | None) -> str:
     return " ".join(part for part in (eco, name) if part) or "none"
 
@@ -72,6 +82,7 @@ def main() -> int:
     metrics = report()
     text = f"{table(metrics)}\n\nEvery difference:\n\n{differences(metrics)}\n"
     text += f"\nEvery difference of openings (code alone where the file has no name):\n\n{other_openings()}\n"
+    text += f"\nEvery difference in the plies of an opening:\n\n{other_plies()}\n"
     sys.stdout.write(text)
     if arguments.write:
         page = PAGE.read_text(encoding="utf-8")

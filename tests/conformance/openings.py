@@ -71,5 +71,19 @@ def differences() -> pl.DataFrame:
         .with_columns(val_reason=reason)
         .group_by(*pair, "val_reason")
         .agg(n_games=pl.len(), ids=pl.col("id_game").sort())
-        .sort("n_games", *pair, descending=[True, False, False, False, False], nulls_last=True)
+        .sort("n_games", *pair, "val_reason", descending=[True, *[False] * 5], nulls_last=True)
+    )
+
+
+def ply_differences() -> pl.DataFrame:
+    """Plies that differ, told and from the moves: those of one opening together, with the reason and all their ids."""
+    opening_, plies = ("val_eco", "val_opening"), ("n_opening_ply", "n_opening_ply_by_moves")
+    told, found = (pl.col(name) for name in plies)
+    return (
+        compared()
+        .filter(told.is_not_null(), told.ne_missing(found))
+        .with_columns(val_reason=pl.when(told < found).then(pl.lit(LONGER)).otherwise(pl.lit(LACKING)))
+        .group_by(*opening_, *plies, "val_reason")
+        .agg(n_games=pl.len(), ids=pl.col("id_game").sort())
+        .sort("n_games", *opening_, *plies, descending=[True, *[False] * 4], nulls_last=True)
     )
