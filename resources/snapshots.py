@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from resources.durability import make_folder, sync, sync_tree
 from resources.errors import UserError
+from resources.object_store import let_read
 
 CURRENT = "current"
 DATABASE = "latest.duckdb"
@@ -75,6 +76,7 @@ class Snapshots(dg.ConfigurableResource["Snapshots"]):
         try:
             _write_database(draft / DATABASE, pins, macros, snapshot_id, time)
             with duckdb.connect(str(draft / DATABASE), read_only=True) as connection:
+                let_read(connection, _files(pins))
                 audit(connection)
             catalog = _catalog(pins, snapshot_id, time)
             (draft / CATALOG).write_text(json.dumps(catalog, indent=1) + "\n")
@@ -166,6 +168,7 @@ def _catalog(pins: Sequence[Pin], snapshot_id: str, time: datetime) -> dict[str,
 
 def _write_database(path: Path, pins: Sequence[Pin], macros: Sequence[str], snapshot_id: str, time: datetime) -> None:
     with duckdb.connect() as connection:
+        let_read(connection, _files(pins))
         connection.execute(f"ATTACH {_quoted(str(path))} AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')")
         connection.execute("USE snapshot")
         connection.execute("CREATE TABLE snapshot.main.snapshot (id_snapshot VARCHAR, tm_published TIMESTAMPTZ)")
@@ -180,6 +183,10 @@ def _write_database(path: Path, pins: Sequence[Pin], macros: Sequence[str], snap
             connection.execute(statement)
         connection.execute("USE memory")
         connection.execute("DETACH snapshot")
+
+
+def _files(pins: Sequence[Pin]) -> list[str]:
+    return [file for pin in pins for file in pin.files]
 
 
 def _quoted(text: str) -> str:

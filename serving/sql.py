@@ -19,6 +19,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from resources.errors import UserError
+from resources.object_store import let_read
 
 FORMATS = ("table", "csv", "json")
 FETCH_ROWS = 10_000
@@ -43,7 +44,8 @@ def connect(database: Path, folders: Sequence[str]) -> duckdb.DuckDBPyConnection
         raise UserError(f"nothing is published in {database.parent} yet: run `kshift demo` or `kshift ingest` first")
     connection = duckdb.connect(str(database), read_only=True)
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET allowed_directories = " + str([str(Path(folder)) + "/" for folder in folders]))
+    let_read(connection, folders)
+    connection.execute("SET allowed_directories = " + str([folder.rstrip("/") + "/" for folder in folders]))
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection

@@ -15,6 +15,7 @@ import polars as pl
 from kshift_assets.reporting import Table
 from kshift_assets.tables import polars_schema
 from resources.lake import MONTH, Lake, parquet_sql
+from resources.object_store import let_read
 
 SCHEMA = "partials"
 BATCH = 100_000
@@ -102,6 +103,7 @@ def open_partial(connection: duckdb.DuckDBPyConnection, partial: Partial, lake: 
 
 def open_view(connection: duckdb.DuckDBPyConnection, name: str, relation: str) -> None:
     """Make a view of a table expression; times read as UTC."""
+    let_read(connection, [relation])
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.partition('.')[0]}")
     connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {relation}")  # noqa: S608  # our own names
