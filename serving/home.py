@@ -1,7 +1,7 @@
 """The folders of a lakehouse, made where they are missing, and Dagster's instance in them."""
 
 import os
-import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,13 @@ if TYPE_CHECKING:  # it takes a second to import
     from dagster import DagsterInstance
 
 ROOT = Path(__file__).parents[1]
+POSTGRES = "KSHIFT_DAGSTER_POSTGRES"
+IN_POSTGRES = f"""
+storage:
+  postgres:
+    postgres_url:
+      env: {POSTGRES}
+"""
 
 
 def prepare(settings: Settings) -> None:
@@ -24,15 +31,29 @@ def prepare(settings: Settings) -> None:
     try:
         settings.dagster_home.mkdir(parents=True, exist_ok=True)
         settings.published.mkdir(parents=True, exist_ok=True)
-        target = settings.dagster_home / "dagster.yaml"
-        if not target.exists():
-            shutil.copyfile(ROOT / "dagster.yaml", target)
+        _write_instance_file(settings.dagster_home / "dagster.yaml", settings)
     except OSError as error:
         raise UserError(
             f"the folder {settings.home} cannot be written ({error.strerror}): choose another with KSHIFT_HOME"
         ) from error
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     os.environ.setdefault("KSHIFT_HOME", str(settings.home))
+
+
+def _write_instance_file(file: Path, settings: Settings) -> None:
+    """Ours where there is none or an older one of ours; a file that somebody else wrote stays, if it serves."""
+    plain = (ROOT / "dagster.yaml").read_text(encoding="utf-8")
+    if settings.dagster_postgres:
+        if find_spec("dagster_postgres") is None:
+            raise UserError(f"{POSTGRES} needs packages that are not installed: pip install 'knightshift[cluster]'")
+        os.environ[POSTGRES] = settings.dagster_postgres.get_secret_value()  # it may stand in .env alone
+    wanted = plain + IN_POSTGRES if settings.dagster_postgres else plain
+    there = file.read_text(encoding="utf-8") if file.exists() else None
+    if there in {None, plain, plain + IN_POSTGRES}:
+        if there != wanted:
+            file.write_text(wanted, encoding="utf-8")
+    elif settings.dagster_postgres and POSTGRES not in there:
+        raise UserError(f"{file} does not use {POSTGRES}: add to it\n{IN_POSTGRES}")
 
 
 def open_instance(home: Path) -> "DagsterInstance":
