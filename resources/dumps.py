@@ -4,7 +4,7 @@ import bz2
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedIOBase, BufferedReader
 from pathlib import Path
@@ -13,10 +13,11 @@ import dagster as dg
 import httpx
 
 from resources.downloads import Download, Progress, fetch_sums, read_sums, sha256_of
+from resources.dump_units import Unit, games_of, units_of
 from resources.errors import UserError
 from resources.names import month as checked_month
 from resources.source_errors import NotThere
-from resources.zstd_frames import FrameBroken, unpack
+from resources.zstd_frames import FrameBroken, borders, unpack
 
 SUMS = "sha256sums.txt"
 CHUNK_BYTES = 1 << 20
@@ -72,17 +73,33 @@ class Dumps(dg.ConfigurableResource["Dumps"]):
             "KSHIFT_LICHESS_DUMP_URL to https://database.lichess.org"
         )
 
-    def chunks(self, file: DumpFile) -> Iterator[bytes]:
-        """The unpacked bytes of a file, at most 1 MiB at a time, so that no file can fill the memory.
+    def units(self, file: DumpFile) -> list[Unit]:
+        """The parts of a file that can be read each by itself: several if pzstd packed it, else one.
 
-        Raises DumpDamaged, after the last byte that could be read, if the file is cut off or not intact.
+        Raises DumpDamaged if the file is shorter than its frames promise.
+        """
+        if not file.name.endswith(".zst"):
+            return [Unit(0, 0, file.n_bytes)]
+        try:
+            with file.path.open("rb") as raw:
+                return units_of(borders(raw) or [0, file.n_bytes])
+        except FrameBroken as error:
+            raise _damaged(file, error) from error
+
+    def chunks(
+        self, file: DumpFile, unit: Unit | None = None, progress: Callable[[int], object] | None = None
+    ) -> Iterator[bytes]:
+        """The unpacked bytes of a file, or of a unit's games, about 1 MiB at a time: no file can fill the memory.
+
+        `progress` hears how many bytes of the file or unit, packed, were read so far. Raises DumpDamaged, after the
+        last byte that could be read, if the file is cut off or not intact.
         """
         try:
             with file.path.open("rb") as raw:
-                if file.name.endswith(".zst"):
-                    yield from unpack(raw)
-                else:
-                    yield from _pieces(_opened(file.name, raw))
+                for chunk in _unpacked(file, unit or Unit(0, 0, file.n_bytes), raw):
+                    yield chunk
+                    if progress:
+                        progress(raw.tell() - (unit.begin if unit else 0))
         except (FrameBroken, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise _damaged(file, error) from error
         except OSError as error:
@@ -152,6 +169,19 @@ def _listed(sums: Path, name: str) -> str | None:
 
 def _name(month: str) -> str:
     return f"lichess_db_standard_rated_{month}.pgn.zst"
+
+
+def _unpacked(file: DumpFile, unit: Unit, raw: BufferedReader) -> Iterator[bytes]:
+    if not file.name.endswith(".zst"):
+        yield from _pieces(_opened(file.name, raw))
+    elif (unit.begin, unit.end) == (0, file.n_bytes):
+        yield from unpack(raw)
+    else:
+        raw.seek(unit.begin)
+        with file.path.open("rb") as following:
+            following.seek(unit.end)
+            beyond = unpack(following) if unit.end < file.n_bytes else iter(())
+            yield from games_of(unpack(raw, unit.end - unit.begin), beyond, is_first=unit.begin == 0)
 
 
 def _opened(name: str, raw: BufferedReader) -> BufferedIOBase:

@@ -1,5 +1,7 @@
 """Zstandard streams, read in small pieces: a stream that ends too early is told from a whole one."""
 
+import os
+import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
@@ -10,19 +12,45 @@ MAX_WINDOW_BYTES = 128 << 20
 _CHUNK_BYTES = 1 << 20
 _MAGIC = 0xFD2FB528
 _SKIPPABLE = range(0x184D2A50, 0x184D2A60)
+# What pzstd writes before each frame, a skippable frame that holds the size of the next, and that frame's magic number.
+_SIZE_AND_MAGIC = struct.Struct("<IIII")
+_SIZE_FRAME_BYTES = 12
 
 
 class FrameBroken(Exception):
     """The stream ends in the middle of a frame, or holds something that is no frame."""
 
 
-def unpack(file: BinaryIO) -> Iterator[bytes]:
-    """Bytes of all frames of a stream, skippable frames left out, at most 1 MiB at a time.
+def borders(file: BinaryIO) -> list[int] | None:
+    """Where the frames of a file that pzstd wrote begin, and its end; None for any other file.
+
+    Only the sizes are read that stand before each frame, so it takes a moment for 30 GB. Raises FrameBroken if the
+    file ends before the frame does that a size promises.
+    """
+    n_bytes = file.seek(0, os.SEEK_END)
+    found = [0]
+    while (begin := found[-1]) < n_bytes:
+        file.seek(begin)
+        header = file.read(_SIZE_AND_MAGIC.size)
+        if len(header) == _SIZE_AND_MAGIC.size:
+            kind, length, size, magic = _SIZE_AND_MAGIC.unpack(header)
+            if (kind, length, magic) != (_SKIPPABLE[0], 4, _MAGIC):
+                return None
+            found.append(begin + _SIZE_FRAME_BYTES + size)
+        if len(header) < _SIZE_AND_MAGIC.size or found[-1] > n_bytes:
+            if len(found) == 1:
+                return None
+            raise FrameBroken(f"cut off in the middle of a frame, after {n_bytes:,} bytes")
+    return found if n_bytes else None
+
+
+def unpack(file: BinaryIO, n_bytes: int | None = None) -> Iterator[bytes]:
+    """Bytes of all frames of a stream, or of its next `n_bytes`, skippable frames left out, at most 1 MiB at a time.
 
     Where the library alone takes the end of its input for the end of the data, this looks whether a frame was open.
     Raises FrameBroken after the last byte that could be read. Memory: the window and a chunk, whatever the ratio.
     """
-    source = _Source(file)
+    source = _Source(file, n_bytes)
     decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
     with decompressor.stream_reader(cast("BinaryIO", source), read_across_frames=True, closefd=False) as reader:
         while True:
@@ -40,8 +68,8 @@ def unpack(file: BinaryIO) -> Iterator[bytes]:
 class _Source:
     """A file that follows the frames while it is read (RFC 8878, 3.1): only their headers, not what they hold."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, n_bytes: int | None) -> None:
+        self._file, self._n_bytes = file, n_bytes
         self.n_read = 0
         self._skip = 0  # bytes until the next field that matters
         self._field = bytearray()
@@ -55,6 +83,8 @@ class _Source:
         return self._take == self._take_magic and not self._skip and not self._field and self.n_read > 0
 
     def read(self, n_bytes: int = -1) -> bytes:
+        if self._n_bytes is not None:
+            n_bytes = min(n_bytes, self._n_bytes - self.n_read)  # the library always says how much
         data = self._file.read(n_bytes)
         self.n_read += len(data)
         at = 0

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from packed import frames
 from resources.dumps import DumpDamaged, DumpFile, Dumps
 from resources.errors import UserError
 from resources.zstd_frames import FrameBroken, unpack
@@ -21,12 +22,6 @@ MONTH = "2013-01"
 NAME = f"lichess_db_standard_rated_{MONTH}.pgn.zst"
 TEXT = b"".join(b'[Event "Rated game %d"]\n\n1. e4 1-0\n\n' % number for number in range(20_000))
 NOISE = random.Random(1).randbytes(200_000)  # incompressible, and always the same
-
-
-def zipped(*parts: bytes) -> bytes:
-    """Frames, each after a skippable one that holds its size, as pzstd writes them."""
-    frames = [zstandard.ZstdCompressor(write_checksum=True).compress(part) for part in parts]
-    return b"".join(struct.pack("<III", 0x184D2A50, 4, len(frame)) + frame for frame in frames)
 
 
 # Folders.
@@ -113,7 +108,7 @@ PACKINGS: dict[str, Callable[[bytes], bytes]] = {
     ".pgn": bytes,
     ".pgn.gz": lambda data: gzip.compress(data[:1000]) + gzip.compress(data[1000:]),
     ".pgn.bz2": lambda data: bz2.compress(data[:1000]) + bz2.compress(data[1000:]),
-    ".pgn.zst": lambda data: zipped(data[:1000], data[1000:500_000], b"", data[500_000:]),
+    ".pgn.zst": lambda data: frames(data[:1000], data[1000:500_000], b"", data[500_000:]),
 }
 
 
@@ -156,7 +151,7 @@ def test_a_file_that_is_not_intact_is_told(tmp_path: Path, suffix: str) -> None:
         list(Dumps().chunks(dump_file(tmp_path, suffix, bytes(packed))))
 
 
-@pytest.mark.parametrize("data", [b"", b"not zstd at all", zipped(b"good") + b"rubbish"])
+@pytest.mark.parametrize("data", [b"", b"not zstd at all", frames(b"good") + b"rubbish"])
 def test_what_is_not_zstd_is_told(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(DumpDamaged):
         list(Dumps().chunks(dump_file(tmp_path, ".pgn.zst", data)))
