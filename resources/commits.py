@@ -81,17 +81,20 @@ def replace(path: str, before: DeltaTable, files: list[AddAction], put: Put) -> 
     """Put files into the place of a month's, or of all, or beside them, in one commit.
 
     Replaced are those of `before`, the table as it was when the new ones began to be made: what was appended since
-    stays. Raises LostRace if somebody else put other files there meanwhile. Commits to other months do not disturb,
-    unlike with delta-rs's own overwrite.
+    stays. A file may be among the old ones and the new ones. Raises LostRace if somebody else put other files there
+    meanwhile. Commits to other months do not disturb, unlike with delta-rs's own overwrite.
     """
     keys = _keys(before, files, put.month)
     removals = [] if put.keeps_rows else _removals(before, put.month)
+    stay = {removal.path for removal in removals} & {file.path for file in files}
+    changes: Actions = [file for file in files if file.path not in stay]
+    changes += [removal for removal in removals if removal.path not in stay]
     for attempt in attempts(CommitFailedError):
         with attempt:
             now = DeltaTable(path)
             if any(now.transaction_version(key) != before.transaction_version(key) for key in keys):
                 raise LostRace(f"somebody else has overwritten {path}")
-            _commit(now, [*files, *removals], _properties(put, keys, now))
+            _commit(now, changes, _properties(put, keys, now))
     return now
 
 
@@ -112,6 +115,11 @@ def replace_all(before: DeltaTable, files: list[AddAction], columns: DeltaSchema
 def months_of(target: DeltaTable) -> list[str]:
     """The months that have rows."""
     return sorted(str(part[PARTITION]) for part in target.partitions()) if _is_split(target) else []
+
+
+def paths_of(target: DeltaTable, month: str) -> set[str]:
+    """The files of a month, below the table's folder."""
+    return {removal.path for removal in _removals(target, month)}
 
 
 def delta_schema(schema: pl.Schema) -> DeltaSchema:

@@ -10,6 +10,7 @@ import dagster as dg
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.fs as pafs
 from deltalake import DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
@@ -22,12 +23,13 @@ from resources.commits import (
     delta_schema,
     months_of,
     other_columns,
+    paths_of,
     replace,
     replace_all,
     with_columns,
 )
 from resources.durability import make_folder, sync, sync_commits
-from resources.parts import GROUP_ROWS, PARTITION, Parts
+from resources.parts import GROUP_ROWS, PARTITION, Parts, add_action, file_system
 
 MONTH = PARTITION
 
@@ -61,6 +63,15 @@ class Written:
     n_rows: int
 
 
+@dataclass(frozen=True)
+class Staged:
+    """A file of a month that is written and durable; `path` is the one below its table's folder."""
+
+    path: str
+    n_bytes: int
+    n_rows: int
+
+
 class Lake(dg.ConfigurableResource["Lake"]):
     """Tables under one root, a folder or s3://…; a table is named `schema.table` and may be split by month.
 
@@ -88,8 +99,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
         see `note_of`; `mark`, a number of 63 bits, stays with the month, see `marks`.
         Raises LostRace if somebody else was faster every time.
         """
-        texts = {f"{PREFIX}{key}": value for key, value in (note or {}).items()} | {NOTED_MONTH: month or ""}
-        return self._put(table, frames, schema, Put(month, texts, mark=mark))
+        return self._put(table, frames, schema, Put(month, _texts(month, note or {}), mark=mark))
 
     def extend(self, table: str, frames: Frames, schema: pl.Schema, month: str) -> Written:
         """Add the frames to a month of a table, in one atomic commit; its rows stay.
@@ -117,7 +127,46 @@ class Lake(dg.ConfigurableResource["Lake"]):
                 except (LostRace, CommitFailedError):
                     parts.discard()
                     raise
-        return self._written(table, target, parts)
+        return self._written(table, target, parts.synced, parts.n_rows)
+
+    def stage(
+        self, table: str, frames: Iterable[pl.DataFrame], schema: pl.Schema, month: str, name: str
+    ) -> Staged | None:
+        """Write the frames into a new file of a month that no version has before `adopt`; None if there is no row.
+
+        The file's name begins with `name`: files are read in the order of their names.
+        """
+        self._opened(table, schema, keeps_rows=True)
+        parts = Parts(self.path(table), schema, month, name)
+        files = parts.write(frames)
+        return Staged(files[0].path, files[0].size, parts.n_rows) if files else None
+
+    def adopt(
+        self, table: str, staged: Sequence[Staged], schema: pl.Schema, month: str, note: dict[str, str]
+    ) -> Written:
+        """Make a month consist of staged files, in one atomic commit; without one if it does, with that note."""
+        files = [add_action(one.path, one.n_bytes, month, one.n_rows) for one in staged]
+        put = Put(month, _texts(month, note))
+        for attempt in attempts(LostRace):
+            with attempt:
+                target = self._opened(table, schema, keeps_rows=True)
+                if paths_of(target, month) != {file.path for file in files} or self.note_of(table, month) != note:
+                    target = replace(self.path(table), target, files, put)
+        return self._written(table, target, [], sum(one.n_rows for one in staged))
+
+    def discard(self, table: str, staged: Staged) -> None:
+        """Remove a staged file that nobody is to adopt."""
+        file_system(self.path(table)).delete_file(staged.path)
+
+    def present(self, table: str, month: str) -> set[str]:
+        """The paths of all files of a month that are there, also of those that no version has."""
+        folder = pafs.FileSelector(f"{MONTH}={month}", allow_not_found=True)
+        return {info.path for info in file_system(self.path(table)).get_file_info(folder)}
+
+    def is_whole(self, table: str, month: str) -> bool:
+        """Whether all files of the newest version of a month are there."""
+        delta = self._open(table)
+        return delta is not None and paths_of(delta, month) <= self.present(table, month)
 
     def append(self, table: str, frame: pl.DataFrame, schema: pl.Schema, cursor: Cursor | None = None) -> Written:
         """Add a page of rows and, in the same commit, move the cursor past it.
@@ -137,7 +186,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
                 except CommitFailedError:
                     parts.discard()
                     raise
-        return self._written(table, target, parts)
+        return self._written(table, target, parts.synced, parts.n_rows)
 
     def cursor(self, table: str, name: str) -> int | None:
         """The position that the last page under this name stored; None before the first."""
@@ -265,11 +314,11 @@ class Lake(dg.ConfigurableResource["Lake"]):
                     target = with_columns(table, self.path(table), target, schema)
         return target
 
-    def _written(self, table: str, target: DeltaTable, parts: Parts) -> Written:
+    def _written(self, table: str, target: DeltaTable, synced: Collection[Path], n_rows: int) -> Written:
         target.update_incremental()
         if self._is_local:
-            self._make_durable(Path(self.path(table)), target, parts.synced)
-        return Written(target.version(), parts.n_rows)
+            self._make_durable(Path(self.path(table)), target, synced)
+        return Written(target.version(), n_rows)
 
     def _create(self, table: str, schema: pl.Schema) -> DeltaTable:
         path = self.path(table)
@@ -299,6 +348,10 @@ class Lake(dg.ConfigurableResource["Lake"]):
             for folder in (root, root.parent, Path(self.uri), Path(self.uri).parent):
                 sync(folder)
         _synced[identity] = version
+
+
+def _texts(month: str | None, note: dict[str, str]) -> dict[str, str]:
+    return {f"{PREFIX}{key}": value for key, value in note.items()} | {NOTED_MONTH: month or ""}
 
 
 def _scan(files: list[str], schema: pl.Schema) -> pl.LazyFrame:

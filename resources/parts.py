@@ -42,17 +42,13 @@ class Parts:
     and it names a file in the log before the file is on the disk.
     """
 
-    def __init__(self, root: str, schema: pl.Schema, month: str | None) -> None:
+    def __init__(self, root: str, schema: pl.Schema, month: str | None, name: str = "part") -> None:
+        """`month` is the only one that may come, None for any; files are called `name` and something unique."""
         self.n_rows = 0
         self.synced: list[Path] = []
-        self._schema, self._month = schema, month
+        self._schema, self._month, self._name = schema, month, name
         self._root = None if "://" in root else Path(root)
-        # The same calls for a folder, which says clearly what is wrong with the disk, and for an object store.
-        self._files = (
-            pafs.SubTreeFileSystem(root, pafs.LocalFileSystem())
-            if self._root
-            else pafs.PyFileSystem(DeltaStorageHandler(root))
-        )
+        self._files = file_system(root)
         self._parts: dict[str | None, _Part] = {}
         self._waiting = 0
 
@@ -90,7 +86,7 @@ class Parts:
         folder = f"{PARTITION}={month}/" if month else ""
         if folder:
             self._files.create_dir(folder)
-        path = f"{folder}part-{uuid.uuid4()}.zstd.parquet"
+        path = f"{folder}{self._name}-{uuid.uuid4()}.zstd.parquet"
         stream = self._files.open_output_stream(path)
         schema = arrow_schema(pl.Schema({name: kind for name, kind in self._schema.items() if name != PARTITION}))
         writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=3, store_schema=False)
@@ -114,14 +110,8 @@ class Parts:
             sync(file.parent)
             sync(self._root)
             self.synced.append(file)
-        return AddAction(
-            path=part.path,
-            size=self._files.get_file_info(part.path).size,
-            partition_values={PARTITION: month} if month else {},
-            modification_time=time.time_ns() // 1_000_000,
-            data_change=True,
-            stats=json.dumps({"numRecords": part.n_rows}),
-        )
+        size = self._files.get_file_info(part.path).size
+        return add_action(part.path, size, month, part.n_rows)
 
     def discard(self) -> None:
         """Remove the files: no commit names them."""
@@ -131,6 +121,25 @@ class Parts:
                 part.stream.close()
             with contextlib.suppress(OSError):
                 self._files.delete_file(part.path)
+
+
+def add_action(path: str, n_bytes: int, month: str | None, n_rows: int) -> AddAction:
+    """What a commit says of a file that it adds."""
+    return AddAction(
+        path=path,
+        size=n_bytes,
+        partition_values={PARTITION: month} if month else {},
+        modification_time=time.time_ns() // 1_000_000,
+        data_change=True,
+        stats=json.dumps({"numRecords": n_rows}),
+    )
+
+
+def file_system(root: str) -> pafs.FileSystem:
+    """The same calls for a folder, which says clearly what is wrong with the disk, and for an object store."""
+    if "://" in root:
+        return pafs.PyFileSystem(DeltaStorageHandler(root))
+    return pafs.SubTreeFileSystem(root, pafs.LocalFileSystem())
 
 
 def _by_month(frame: pl.DataFrame) -> list[tuple[str | None, pl.DataFrame]]:
