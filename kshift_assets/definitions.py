@@ -8,6 +8,7 @@ from dagster_duckdb import DuckDBResource
 
 from kshift_assets.chess.analytics import analytic_asset, analytic_table
 from kshift_assets.chess.cleaned import clean_games
+from kshift_assets.chess.dump_source import dump_games
 from kshift_assets.chess.engine_assets import engine_asset, engine_table
 from kshift_assets.chess.frontier import players_frontier
 from kshift_assets.chess.marts import MARTS, mart_asset, marts_over
@@ -16,7 +17,7 @@ from kshift_assets.chess.openings import OPENINGS, openings
 from kshift_assets.chess.positions import POSITIONS, positions
 from kshift_assets.chess.profiles import players, rating_histories, user_profiles
 from kshift_assets.chess.seen_games import COLUMNS, ENGINE_EVAL
-from kshift_assets.chess.sources import dump_games, fetches, pending_games, player_games
+from kshift_assets.chess.sources import fetches, pending_games, player_games
 from kshift_assets.chess.tables import (
     DUMP_GAMES,
     FETCHES,

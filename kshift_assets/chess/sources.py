@@ -1,30 +1,26 @@
-"""The chess sources: what Lichess sent, kept as it came, from monthly dumps and from the players' exports."""
+"""The chess sources that Lichess is asked for: what it sent of the followed players, kept as it came."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
-import polars as pl
 from pydantic import Field
 
 from kshift_assets.audit import Audit
 from kshift_assets.chess.frontier import Budget, Manner, crawl
 from kshift_assets.chess.game_store import store_fetches
 from kshift_assets.chess.ingestion import Harvest, pull_month, pull_players, wall_time
-from kshift_assets.chess.late_finishers import Late, note_unfinished_of_dump, pull_pending
-from kshift_assets.chess.pgn import read_games
-from kshift_assets.chess.tables import DUMP_GAMES, FETCHES, PENDING_GAMES, PLAYER_GAMES
+from kshift_assets.chess.late_finishers import Late, pull_pending
+from kshift_assets.chess.tables import FETCHES, PENDING_GAMES, PLAYER_GAMES
 from kshift_assets.chess.tracking import tracked
 from kshift_assets.partitions import MONTHS
 from kshift_assets.reporting import (
     AT_HOME,
     OWNER,
     AuditFailed,
-    Finding,
     Metadata,
     Report,
     Table,
-    check,
     refuse,
     report,
     report_months,
@@ -33,89 +29,9 @@ from kshift_assets.reporting import (
 )
 from kshift_assets.tables import polars_schema, summary
 from resources.alerts import Alert, Alerts
-from resources.dumps import DumpDamaged, DumpFile, Dumps
-from resources.errors import UserError
 from resources.following import Following
 from resources.lake import Lake
 from resources.lichess import Lichess
-from resources.source_errors import SourceError
-
-DUMP_SCHEMA = polars_schema(DUMP_GAMES.model)
-
-
-@dg.asset(
-    key=DUMP_GAMES.key,
-    partitions_def=MONTHS,
-    group_name="lichess/sources",
-    description=summary(DUMP_GAMES.model),
-    kinds={"python", "lichess", "deltalake"},
-    owners=[OWNER],
-    tags={"layer": "source", "domain": "chess"},
-    metadata=table_metadata(DUMP_GAMES, read_games),
-    code_version="1",
-    check_specs=[
-        schema_check(DUMP_GAMES),
-        check(
-            DUMP_GAMES, "damaged_games", "No game of the file is damaged; damaged ones keep their text.", blocking=False
-        ),
-    ],
-)
-def dump_games(context: dg.AssetExecutionContext, lake: Lake, dumps: Dumps, following: Following) -> Iterator[Report]:
-    """A month's dump files, read as a stream and stored as one commit; a damaged file stores nothing."""
-    month = context.partition_key
-    try:
-        files = dumps.find(month, lambda name, done, total: context.log.info("%s: %s of %s bytes", name, done, total))
-        ingested = first_read(lake, month, files)
-        audit = Audit(DUMP_GAMES.model)
-        note = {"sha256": ",".join(file.sha256 for file in files), "ingested": ingested.isoformat()}
-        written = lake.overwrite(
-            DUMP_GAMES.full_name,
-            lambda: audit.watch(dump_frames(dumps, files, month, ingested)),
-            DUMP_SCHEMA,
-            month,
-            note,
-        )
-    except AuditFailed as failed:
-        yield from refuse(DUMP_GAMES.key, failed.finding)
-        return
-    except (UserError, SourceError, DumpDamaged) as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
-    stored = lake.scan(DUMP_GAMES.full_name, DUMP_SCHEMA, month).filter(pl.col("val_error").is_not_null())
-    n_damaged = stored.select(pl.len()).collect().item()
-    metadata: Metadata = {"files": ", ".join(file.name for file in files), "bytes": sum(file.n_bytes for file in files)}
-    if following.dump_pending != "none":
-        users = None if following.dump_pending == "all" else list(tracked(lake, following.players))
-        metadata["unfinished, to be asked for"] = note_unfinished_of_dump(lake, month, datetime.now(UTC), users)
-    yield from report(context, DUMP_GAMES.key, written.n_rows, [*audit.findings(), damaged_games(n_damaged)], metadata)
-
-
-def first_read(lake: Lake, month: str, files: list[DumpFile]) -> datetime:
-    """When these very files were first read into the lake: reading them again changes no row."""
-    note = lake.note_of(DUMP_GAMES.full_name, month)
-    if note.get("sha256") == ",".join(file.sha256 for file in files):
-        return datetime.fromisoformat(note["ingested"])
-    return datetime.now(UTC)
-
-
-def dump_frames(dumps: Dumps, files: list[DumpFile], month: str, ingested: datetime) -> Iterator[pl.DataFrame]:
-    """All games of the files, with where and when they were read."""
-    for file in files:
-        for frame in read_games(dumps.chunks(file)):
-            yield frame.with_columns(
-                val_file=pl.lit(file.name),
-                val_file_sha256=pl.lit(file.sha256),
-                tm_ingested=pl.lit(ingested),
-                dt_month=pl.lit(month),
-            )
-
-
-def damaged_games(number: int) -> Finding:
-    """A warning where games of a dump could not be read: they are in chess.rejected_games, with their text."""
-    text = f"damaged games: {number}, see chess.rejected_games" if number else ""
-    return Finding(
-        "damaged_games", passed=not number, metadata={"damaged": number}, text=text, severity=dg.AssetCheckSeverity.WARN
-    )
-
 
 fetches = dg.AssetSpec(
     FETCHES.key,
