@@ -6,7 +6,7 @@ from typing import Literal
 
 import polars as pl
 
-from kshift_assets.chess.documents import read_documents
+from kshift_assets.chess.document_columns import read_documents
 from kshift_assets.chess.dump_rows import read_dump_games
 from kshift_assets.chess.merging import SeenIds, merge
 from kshift_assets.chess.schemas import DumpGames, Games, RejectedGames
