@@ -16,6 +16,7 @@ import dagster as dg
 import loky
 
 from resources.errors import UserError
+from resources.leash import leashed
 
 DEFAULT = "stockfish"
 # Debian puts games where a service's PATH often does not look.
@@ -220,8 +221,9 @@ class _Desk:
     @classmethod
     async def open(cls, path: Path) -> Self:
         """Start the program and make it play by our rules."""
-        # A process group of its own: Ctrl-C is for us, and we end it.
-        transport, protocol = await _Protocol.popen(str(path), setpgrp=True)
+        # A process group of its own: Ctrl-C is for us, and we end it. If we are killed, the kernel ends it: one that
+        # hangs would not see that nobody speaks to it any more.
+        transport, protocol = await _Protocol.popen(leashed(path), setpgrp=True)
         desk = cls(transport, protocol)
         try:
             async with asyncio.timeout(START_S):

@@ -3,9 +3,11 @@
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import chess
@@ -141,6 +143,28 @@ def test_an_interrupt_ends_the_work_and_its_processes_at_once(engine: Scripted, 
         signal.signal(signal.SIGUSR1, before)
     assert time.monotonic() - started < 60
     assert alive(engine.path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help that this needs is Linux's")
+def test_a_hung_engine_does_not_outlive_who_was_killed(engine: Scripted) -> None:
+    engine.order("hang")
+    code = (
+        "from resources.engine import Engine\n"
+        f"with Engine(command={str(engine.path)!r}, workers=2, timeout_s=600).crew() as crew: crew.ask({FENS!r})"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as master:
+        wait_until(lambda: len(engine.searched) == 2)
+        assert len(alive(engine.path)) == 2
+        master.kill()
+    wait_until(lambda: alive(engine.path) == [])
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    """Half a minute at most."""
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
 
 
 def test_a_mere_bound_does_not_count(engine: Scripted) -> None:
