@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from kshift_assets.chess import pgn, pgn_blocks
 from kshift_assets.chess.pgn import read_games
 from kshift_assets.chess.pgn_bytes import PADDING
-from kshift_assets.chess.pgn_kernel import BEGIN, END, IS_READ, find_games
+from kshift_assets.chess.pgn_kernel import BEGIN, END, IS_READ, Room, find_games
 from resources.dumps import DumpDamaged
 from tests.pgn_reference import Row, careful_rows, in_chunks, is_dump_shaped, pieces_of, rows_of
 
@@ -127,7 +127,7 @@ def mutated(draw: st.DrawFn, data: bytes = WHOLE) -> bytes:
 def accepted(data: bytes) -> list[tuple[bytes, bool]]:
     """The pieces that the kernel sees, and whether it reads them."""
     text = np.frombuffer(data + bytes(PADDING), dtype=np.uint8)
-    games = find_games(text, len(data), 0).games
+    games = find_games(text, len(data), 0, Room(len(data))).games
     return [(data[game[BEGIN] : game[END]], bool(game[IS_READ])) for game in games]
 
 
@@ -236,7 +236,7 @@ CHECKED = """
 import numpy as np, random
 from kshift_assets.chess.pgn import read_games
 from kshift_assets.chess.pgn_bytes import PADDING
-from kshift_assets.chess.pgn_kernel import IS_READ, find_games
+from kshift_assets.chess.pgn_kernel import IS_READ, Room, find_games
 from tests.pgn_reference import careful_rows, rows_of
 from tests.test_pgn_compiled import CORPUS, WHOLE
 
@@ -248,7 +248,7 @@ for _ in range(300):
         data[at : at + n_bytes] = chance.choice([b"", chance.randbytes(n_bytes), data[at : at + 90] * 2])
     del data[chance.choice([len(data), chance.randrange(len(data) + 1)]) :]
     text = np.frombuffer(bytes(data) + bytes(PADDING), dtype=np.uint8)
-    n_read += find_games(text, len(data), 0).games[:, IS_READ].sum() if data else 0
+    n_read += find_games(text, len(data), 0, Room(len(data))).games[:, IS_READ].sum() if data else 0
     assert rows_of(read_games([bytes(data)])) == careful_rows(bytes(data))
 print(n_read > 100)
 """

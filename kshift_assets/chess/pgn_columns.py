@@ -1,5 +1,6 @@
 """Games that the kernel read as columns: Arrow's buffers, and a frame of them. No value is an object of Python."""
 
+import threading
 from dataclasses import dataclass
 from typing import cast
 
@@ -22,6 +23,7 @@ from kshift_assets.chess.pgn_kernel import (
     OTHERS_TO,
     Found,
     Games,
+    Room,
     find_games,
 )
 from kshift_assets.chess.pgn_moves import CLOCK, EVAL, GLYPH, GLYPHS, MATE, NONE, OFFER, OFFERS
@@ -40,6 +42,9 @@ def _word_views(words: list[str]) -> Views:
 
 _NUMBERS = {"arr_clock_cs": (CLOCK, np.int32), "arr_eval_cp": (EVAL, np.int32), "arr_eval_mate": (MATE, np.int16)}
 _WORDS = {"arr_glyph": (GLYPH, _word_views(GLYPHS)), "arr_draw_offer": (OFFER, _word_views(OFFERS))}
+
+
+_OF_THREAD = threading.local()
 
 
 @compiled_once
@@ -78,10 +83,18 @@ def read_block(block: Block) -> list[Part]:
     text = np.frombuffer(block.data, dtype=np.uint8)
     begin = block.size if block.is_long else 0
     while begin < block.size:
-        found = find_games(text, block.size, begin)
+        found = find_games(text, block.size, begin, _room(block.size))
         begin = int(found.games[-1, END]) + 1
-        parts.append(Part(found.games, _frame(found), begin >= block.size))
+        parts.append(Part(found.games.copy(), _frame(found), begin >= block.size))
     return parts
+
+
+def _room(n_bytes: int) -> Room:
+    """The room of this thread."""
+    room: Room | None = getattr(_OF_THREAD, "room", None)
+    if room is None or room.n_bytes < n_bytes:
+        room = _OF_THREAD.room = Room(n_bytes + n_bytes // 4)
+    return room
 
 
 def _frame(found: Found) -> pl.DataFrame:
@@ -106,13 +119,15 @@ def _frame(found: Found) -> pl.DataFrame:
 
 
 def _text_columns(found: Found, rows: Games) -> dict[str, pa.Array]:
-    spans = np.ascontiguousarray(found.spans[: len(found.games)][found.games[:, IS_READ] > 0].T)
+    spans = np.ascontiguousarray(found.room.spans[: found.n_games][found.games[:, IS_READ] > 0].T)
     columns = {name: _texts(found.text, spans[2 * tag], spans[2 * tag + 1]) for tag, name in enumerate(TAGS.values())}
     columns["id_game"] = _texts(found.text, rows[:, ID_AT].copy(), np.full(len(rows), ID_LENGTH, dtype=np.int32))
     begins, lengths = _between(rows[:, OTHERS_TO])
-    columns["val_tags_other"] = _texts(found.others, begins, np.where(lengths > 0, lengths, -1))
+    columns["val_tags_other"] = _texts(found.room.others, begins, np.where(lengths > 0, lengths, -1))
     begins, lengths = _between(rows[:, MOVES_TO])
-    columns["val_moves"] = _texts(found.moves, begins, np.maximum(lengths - 1, 0))  # a blank stands behind every move
+    columns["val_moves"] = _texts(
+        found.room.moves, begins, np.maximum(lengths - 1, 0)
+    )  # a blank stands behind every move
     return columns
 
 
@@ -138,7 +153,7 @@ def _views(views: Views, are_there: Bytes, *longs: Bytes) -> pa.Array:
 def _listed(found: Found, rows: Games, row: int) -> tuple[Places, Places]:
     """Where the lists of each game end, and all their values."""
     ends = rows[:, LISTS_TO + row]
-    return ends, found.values[row, : ends[-1] if len(rows) else 0]
+    return ends, found.room.values[row, : ends[-1] if len(rows) else 0]
 
 
 def _lists(ends: Places, values: pa.Array) -> pa.Array:

@@ -202,27 +202,39 @@ def _kernel(stamp: int) -> Callable[..., int]:
 _read = compiled_once(_kernel(_STAMP), makes_arrays=False)
 
 
+class Room:
+    """Arrays that the kernel writes to, as large as any text up to `n_bytes` may need; what it leaves takes no memory.
+
+    Made once a thread: new ones each time would come from ever other places, and take their whole size in the end.
+    """
+
+    def __init__(self, n_bytes: int) -> None:
+        """`n_bytes`: the largest text."""
+        n_games = min(MOST_GAMES, n_bytes + 1)
+        self.n_bytes = n_bytes
+        self.games = np.empty((n_games, N_FACTS), dtype=np.int32)
+        self.spans = np.empty((n_games, 2 * _N_NAMES), dtype=np.int32)
+        self.moves = np.empty(n_bytes + PADDING, dtype=np.uint8)
+        self.others = np.empty(n_bytes + PADDING, dtype=np.uint8)
+        self.values = np.empty((N_LISTS, (n_bytes + PADDING) // 3), dtype=np.int32)  # three bytes a move at least
+
+
 @dataclass(frozen=True)
 class Found:
-    """What the kernel found in a part of a text: games where and how they stand, their moves, and what it wrote."""
+    """What the kernel found in a part of a text: how many games, and in `room` all else, until it is used again."""
 
     text: Bytes
-    games: Games
-    spans: Spans
-    moves: Bytes
-    values: Values
-    others: Bytes
+    n_games: int
+    room: Room
+
+    @property
+    def games(self) -> Games:
+        """Where and how the games stand."""
+        return self.room.games[: self.n_games]
 
 
-def find_games(text: Bytes, size: int, begin: int) -> Found:
-    """The games of a text from a place on, at most MOST_GAMES; PADDING zero bytes stand behind its `size` bytes.
-
-    The arrays are as large as any text of that size may need; what was not written to them takes no memory.
-    """
-    room = size - begin + PADDING
-    games = np.empty((min(MOST_GAMES, room), N_FACTS), dtype=np.int32)
-    spans = np.empty((games.shape[0], 2 * len(NAMES)), dtype=np.int32)
-    moves, others = np.empty(room, dtype=np.uint8), np.empty(room, dtype=np.uint8)
-    values = np.empty((N_LISTS, room // 3), dtype=np.int32)  # a move takes three bytes at least
-    n_games = _read(text, size, begin, games, spans, moves, values, others, np.zeros(STATE_SIZE, dtype=np.int64))
-    return Found(text, games[:n_games], spans, moves, values, others)
+def find_games(text: Bytes, size: int, begin: int, room: Room) -> Found:
+    """The games of a text from a place on, at most MOST_GAMES; PADDING zero bytes stand behind its `size` bytes."""
+    state = np.zeros(STATE_SIZE, dtype=np.int64)
+    n_games = _read(text, size, begin, room.games, room.spans, room.moves, room.values, room.others, state)
+    return Found(text, n_games, room)
