@@ -8,7 +8,7 @@ PEERS := $(VENV)/peers
 BENCHMARKS := dumps documents end_to_end questions framework lake analytics increment positions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format faults conformance bench bench-quick drills sample lock docs clean
+.PHONY: help setup demo test lint format faults fuzz conformance bench bench-quick drills sample lock docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ faults: $(STAMP)  ## the whole fault matrix of the ingestion, printed as a table
 
 drills: $(STAMP)  ## a real web UI and daemon, and ingests that are killed or run together (about twelve minutes)
 	$(BIN)/python -m pytest tests/drills -n 0
+
+fuzz: $(STAMP)  ## the readers of PGN on fifty times as many texts made at random (about half an hour)
+	FUZZ=50 $(BIN)/python -m pytest --timeout 3600 tests/test_pgn_compiled.py
 
 lint: $(STAMP)  ## style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +70,9 @@ CORPUS = [
 """,
 ]
 WHOLE = "\n".join(CORPUS).encode()
+SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "lichess_db_standard_rated_2024-01.pgn.zst"
+EVALUATED = zstandard.ZstdDecompressor().stream_reader(SAMPLE.read_bytes()).read(6_000)
+MORE = int(os.environ.get("FUZZ", "1"))  # so many times as many examples: make fuzz
 SANS = st.from_regex(r"\A(?:[KQRBNP]?[a-h]?[1-8]?x?@?[a-h][1-8](?:=[QRBNKP])?|O-O(?:-O)?)[+#]?[?!]{0,3}\Z")
 NOTES = st.sampled_from(
     ["{ White offers draw }", "{ Black offers draw }", "{ black offers draw }", "{ }", "{}", "{ good }", "$4"]
@@ -103,9 +107,9 @@ def near_games(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def mutated(draw: st.DrawFn, data: bytes = WHOLE) -> bytes:
+def mutated(draw: st.DrawFn, *texts: bytes) -> bytes:
     """Bytes flipped, taken out, put in, doubled, cut off."""
-    text = bytearray(data)
+    text = bytearray(draw(st.sampled_from(texts)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(text)))
         n_bytes = draw(st.integers(1, 12))
@@ -131,16 +135,18 @@ def accepted(data: bytes) -> list[tuple[bytes, bool]]:
     return [(data[game[BEGIN] : game[END]], bool(game[IS_READ])) for game in games]
 
 
-FILES = mutated() | st.lists(near_games() | st.sampled_from(CORPUS).map(str.encode), max_size=4).map(b"".join)
+FILES = mutated(WHOLE, EVALUATED) | st.lists(near_games() | st.sampled_from(CORPUS).map(str.encode), max_size=4).map(
+    b"".join
+)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400 * MORE, deadline=None)
 @given(FILES)
 def test_the_kernel_reads_just_what_is_in_the_form_of_dumps(data: bytes) -> None:
     assert accepted(data) == [(piece, is_dump_shaped(piece)) for piece in pieces_of(data) if data]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * MORE, deadline=None)
 @given(FILES, st.lists(st.integers(1, 500), min_size=1, max_size=5), st.integers(1, 2_000), st.integers(1, 5))
 def test_the_rows_are_those_of_the_careful_reader(data: bytes, sizes: list[int], block: int, n_rows: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -150,7 +156,7 @@ def test_the_rows_are_those_of_the_careful_reader(data: bytes, sizes: list[int],
     assert all(frame.height == n_rows for frame in frames[:-1])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * MORE, deadline=None)
 @given(st.integers(0, len(CORPUS) - 1), st.data())
 def test_damage_changes_no_neighbour(number: int, source: st.DataObject) -> None:
     head, _, tail = CORPUS[number].encode().partition(b"\n")
@@ -162,7 +168,7 @@ def test_damage_changes_no_neighbour(number: int, source: st.DataObject) -> None
     assert rows[-len(CORPUS) :] == sound[len(CORPUS) :]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * MORE, deadline=None)
 @given(st.integers(0, len(WHOLE)), st.integers(1, 700))
 def test_a_file_that_is_cut_off_gives_all_that_stands_before_the_cut(cut: int, block: int) -> None:
     def chunks() -> Iterator[bytes]:
