@@ -60,8 +60,8 @@ def worker_command(*, at_home: bool, at_once: int) -> Sequence[str]:
 
 def _celery_config(settings: Settings) -> dict[str, Any]:
     redis = settings.celery_broker.get_secret_value() if settings.celery_broker else LOCAL_REDIS
-    # Redis gives work that nobody has acknowledged to another worker after this time.
-    patience = {"visibility_timeout": settings.celery_redo_seconds}
+    # Work that nobody has acknowledged goes to another worker after this time; somebody looks every ten seconds.
+    patience = {"visibility_timeout": settings.celery_redo_seconds, "unacked_restore_throttle": 1}
     return {
         "broker": redis,
         "backend": redis,
