@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CLUSTER_STAMP := $(VENV)/.installed-cluster
 # Apart from the environment, whose speed they would change: what benchmarks compare with.
 PEERS := $(VENV)/peers
 BENCHMARKS := dumps documents end_to_end questions framework lake analytics increment positions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format faults fuzz conformance bench bench-quick drills sample lock docs clean
+.PHONY: help setup demo test lint format faults fuzz conformance bench bench-quick drills cluster sample lock docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,6 +37,13 @@ drills: $(STAMP)  ## a real web UI and daemon, and ingests that are killed or ru
 fuzz: $(STAMP)  ## the readers of PGN on fifty times as many texts made at random (about half an hour)
 	FUZZ=50 $(BIN)/python -m pytest --timeout 3600 tests/test_pgn_compiled.py
 
+$(CLUSTER_STAMP): $(STAMP) requirements-cluster.lock
+	$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements-cluster.lock
+	@touch $@
+
+cluster: $(CLUSTER_STAMP)  ## workers, Redis, Postgres, S3 for real (ten minutes; apt-get install redis-server postgresql)
+	$(BIN)/python -m pytest tests/cluster -n 0 -s
+
 lint: $(STAMP)  ## style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,6 +57,9 @@ format: $(STAMP)  ## write the code the way ruff wants it
 lock: $(STAMP)  ## pin all dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --no-strip-extras --output-file requirements.lock
+	uv pip compile pyproject.toml --extra dev --extra cluster --extra cluster-test --universal --python-version 3.11 \
+		--generate-hashes --constraint requirements.lock \
+		--no-emit-index-url --no-annotate --no-header --no-strip-extras --output-file requirements-cluster.lock
 
 docs: $(STAMP)  ## write the pages that come from the code
 	$(BIN)/python docs/write_pages.py
