@@ -3,16 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from dagster import DagsterInstance
-from test_concurrency import (  # noqa: F401  # collected here with this file's lake
-    four,
-    test_four_months_of_one_table_do_not_wait_for_each_other,
-    test_four_that_add_the_same_column_all_store_their_rows,
-    test_four_that_fill_one_empty_month_leave_the_rows_of_one,
-    test_four_that_replace_one_whole_table_leave_the_rows_of_one,
-    test_of_four_that_race_for_one_cursor_one_wins_each_position,
-)
+from lake_rows import SCHEMA, TABLE, numbers, stored
+from racers import ROWS, Racers, add_page, fill_month, fill_own_month, racers
 
 from lakehouse import Lakehouse, pgn
 from plugins.chess.move_count import plugin as move_count
@@ -30,9 +25,39 @@ def _reach(object_store: dict[str, str]) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def two() -> Iterator[Racers]:
+    with racers(2) as processes:
+        yield processes
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(uri=f"s3://lake/{tmp_path.name}")
+
+
+def test_two_that_fill_one_empty_month_leave_the_rows_of_one(two: Racers, lake: Lake):
+    two.race(fill_month, lake, 6)
+    table = lake.scan("round.t0", SCHEMA).collect()
+
+    assert numbers(table) == list(range(6 * ROWS))
+    assert table.group_by("dt_month").agg(pl.col("val_text").n_unique()).get_column("val_text").to_list() == [1] * 6
+
+
+def test_two_months_of_one_table_do_not_wait_for_each_other(two: Racers, lake: Lake):
+    rounds = two.race(fill_own_month, lake, 4)
+
+    assert rounds == [[1, 1]] * 4
+    assert stored(lake) == list(range(2 * ROWS))
+    assert set(lake.scan(TABLE, SCHEMA).collect().get_column("val_text")) == {"3"}
+
+
+def test_of_two_that_race_for_one_cursor_one_wins_each_position(two: Racers, lake: Lake):
+    rounds = two.race(add_page, lake, 6)
+
+    assert [won.count(True) for won in rounds] == [1] * 6
+    assert lake.cursor(TABLE, "anna") == 6
+    assert stored(lake) == list(range(6 * ROWS))
 
 
 @pytest.mark.parametrize("root", ["s3://lake/way", ""])
