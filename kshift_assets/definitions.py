@@ -36,6 +36,7 @@ from kshift_assets.chess.tables import (
 from kshift_assets.chess.tv import tv_games, tv_running
 from kshift_assets.executors import executor_of
 from kshift_assets.ops.history import run_history
+from kshift_assets.ops.maintenance import maintenance
 from kshift_assets.ops.tables import RUN_STEPS, RUNS
 from kshift_assets.published import SNAPSHOT_KEY, VIEWS, snapshot_asset
 from kshift_assets.reporting import Table
@@ -49,12 +50,14 @@ from resources.following import Following
 from resources.http import NO_TOKEN, Access, user_agent
 from resources.lake import Lake
 from resources.lichess import Lichess
+from resources.retention import Retention
 from resources.settings import Settings, load_settings
 from resources.snapshots import Snapshots
 from resources.workers import Workers
 from sensors.automation import AUTOMATION
 from sensors.freshness import freshness_alerts
 from sensors.ingestion import HOURLY_INGEST, INGEST_JOB
+from sensors.maintenance import MAINTENANCE_JOB, WEEKLY_MAINTENANCE
 from sensors.profiles import DAILY_PROFILES, PROFILES_JOB
 from sensors.tv import TV_JOB, watch_tv_every_minute
 
@@ -90,9 +93,9 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
     snapshot = snapshot_asset(consumer, blocking, freshness, carried=[RUNS.key, RUN_STEPS.key])
     promised = [*(mart.table.key for mart in chess_marts), snapshot.key]
     return dg.Definitions(
-        assets=[*assets, run_history, tv_running, fetches, pending_games, snapshot],
-        jobs=[INGEST_JOB, TV_JOB, PROFILES_JOB],
-        schedules=[HOURLY_INGEST, DAILY_PROFILES],
+        assets=[*assets, run_history, maintenance, tv_running, fetches, pending_games, snapshot],
+        jobs=[INGEST_JOB, TV_JOB, PROFILES_JOB, MAINTENANCE_JOB],
+        schedules=[HOURLY_INGEST, DAILY_PROFILES, WEEKLY_MAINTENANCE],
         sensors=[AUTOMATION, freshness_alerts(promised), watch_tv_every_minute],
         resources=outside_world(settings),
         executor=executor_of(settings),
@@ -175,6 +178,7 @@ def outside_world(settings: Settings) -> dict[str, object]:
         "duckdb": DuckDBResource(database=":memory:"),
         "snapshots": Snapshots(folder=str(settings.published)),
         "alerts": Alerts(),
+        "retention": Retention(days=settings.keep_days),
         "workers": Workers(processes=settings.workers),
         "engine": engine_of(settings),
         "following": Following(

@@ -36,6 +36,7 @@ class Put:
     texts: dict[str, str]
     keeps_rows: bool = False
     mark: int | None = None
+    changes_data: bool = True
 
 
 class LostRace(Exception):
@@ -85,7 +86,7 @@ def replace(path: str, before: DeltaTable, files: list[AddAction], put: Put) -> 
     meanwhile. Commits to other months do not disturb, unlike with delta-rs's own overwrite.
     """
     keys = _keys(before, files, put.month)
-    removals = [] if put.keeps_rows else _removals(before, put.month)
+    removals = [] if put.keeps_rows else _removals(before, put)
     stay = {removal.path for removal in removals} & {file.path for file in files}
     changes: Actions = [file for file in files if file.path not in stay]
     changes += [removal for removal in removals if removal.path not in stay]
@@ -119,7 +120,7 @@ def months_of(target: DeltaTable) -> list[str]:
 
 def paths_of(target: DeltaTable, month: str) -> set[str]:
     """The files of a month, below the table's folder."""
-    return {removal.path for removal in _removals(target, month)}
+    return {removal.path for removal in _removals(target, Put(month, {}))}
 
 
 def delta_schema(schema: pl.Schema) -> DeltaSchema:
@@ -146,19 +147,19 @@ def _properties(put: Put, keys: list[str], now: DeltaTable) -> CommitProperties:
     return CommitProperties(put.texts, app_transactions=moves)
 
 
-def _removals(before: DeltaTable, month: str | None) -> list[RemoveAction]:
+def _removals(before: DeltaTable, put: Put) -> list[RemoveAction]:
     now = time.time_ns() // 1_000_000
     files = pa.table(before.get_add_actions(flatten=True)).to_pylist()
     return [
         RemoveAction(
             file["path"],
-            data_change=True,
+            data_change=put.changes_data,
             deletion_timestamp=now,
             size=file["size_bytes"],
             partition_values={PARTITION: file[_MONTH]} if _MONTH in file else {},
         )
         for file in files
-        if not month or file[_MONTH] == month
+        if not put.month or file[_MONTH] == put.month
     ]
 
 

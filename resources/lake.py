@@ -1,5 +1,6 @@
 """The lake: Delta tables of Parquet files. The only code that writes them, and that knows where they lie."""
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -168,6 +169,24 @@ class Lake(dg.ConfigurableResource["Lake"]):
         delta = self._open(table)
         return delta is not None and paths_of(delta, month) <= self.present(table, month)
 
+    def compact(self, table: str, month: str | None = None) -> bool:
+        """Put one file in the place of all files of a month, or of a table that is not split: the same rows in order.
+
+        Rows that others append meanwhile stay; notes too. Whether it was done: not if others overwrote it meanwhile.
+        """
+        path, schema = self.path(table), self.columns_of(table)
+        before = DeltaTable(path)
+        parts = Parts(path, schema, month)
+        files = parts.write(_groups(self.files(table, month, before.version()), schema, schema.names()))
+        put = Put(month, {}, changes_data=False)
+        try:
+            target = replace(path, before, [dataclasses.replace(file, data_change=False) for file in files], put)
+        except (LostRace, CommitFailedError):
+            parts.discard()
+            return False
+        self._written(table, target, parts.synced, parts.n_rows)
+        return True
+
     def append(self, table: str, frame: pl.DataFrame, schema: pl.Schema, cursor: Cursor | None = None) -> Written:
         """Add a page of rows and, in the same commit, move the cursor past it.
 
@@ -212,14 +231,8 @@ class Lake(dg.ConfigurableResource["Lake"]):
         rows: int = 50_000,
     ) -> Iterator[pl.DataFrame]:
         """Read a table piece by piece, in the order of its files, at most `rows` rows at a time."""
-        for file in self.files(table, months):
-            lazy = _scan([file], schema).select(columns or schema.names())
-            for offset in count(step=GROUP_ROWS):
-                # Group by group: Polars's own batches read ahead, the more groups the more.
-                group = lazy.slice(offset, GROUP_ROWS).collect()
-                yield from group.iter_slices(rows)
-                if group.height < GROUP_ROWS:
-                    break
+        for group in _groups(self.files(table, months), schema, columns or schema.names()):
+            yield from group.iter_slices(rows)
 
     def files(self, table: str, months: str | Sequence[str] | None = None, version: int | None = None) -> list[str]:
         """The exact files of a version, sorted: never list a table's folder, dead files lie in it too."""
@@ -352,6 +365,17 @@ class Lake(dg.ConfigurableResource["Lake"]):
 
 def _texts(month: str | None, note: dict[str, str]) -> dict[str, str]:
     return {f"{PREFIX}{key}": value for key, value in note.items()} | {NOTED_MONTH: month or ""}
+
+
+def _groups(files: list[str], schema: pl.Schema, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    for file in files:
+        lazy = _scan([file], schema).select(columns)
+        for offset in count(step=GROUP_ROWS):
+            # Group by group: Polars's own batches read ahead, the more groups the more.
+            group = lazy.slice(offset, GROUP_ROWS).collect()
+            yield group
+            if group.height < GROUP_ROWS:
+                break
 
 
 def _scan(files: list[str], schema: pl.Schema) -> pl.LazyFrame:

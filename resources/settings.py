@@ -115,6 +115,9 @@ class Settings(BaseSettings):
         le=8_784,
         description="Marts and published tables are stale when they were not made anew for so many hours",
     )
+    keep_days: int = Field(
+        7, ge=1, le=3_660, description="`kshift maintain` removes files that nothing needs after so many days"
+    )
 
     @field_validator("players", mode="before")
     @classmethod

@@ -172,6 +172,21 @@ def runs(
 
 
 @app.command()
+def maintain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,  # noqa: FBT002  # a flag of the command line
+) -> None:
+    """Merge small files, and remove files that no table, no snapshot and no run needs."""
+    from kshift_assets.ops.maintenance import upkeep
+    from resources.lake import Lake
+    from resources.retention import Retention
+    from serving.upkeep import write_upkeep
+
+    settings = load_settings()
+    work = upkeep(Lake(uri=settings.lake_uri), _snapshots(settings), Retention(days=settings.keep_days))
+    write_upkeep(list(work.run(dry=dry_run)), console, is_dry=dry_run)
+
+
+@app.command()
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI on 127.0.0.1.")] = 3000,
 ) -> None:

@@ -1,0 +1,112 @@
+"""Upkeep of the lake: small files are merged, files that nothing needs are removed, and logs get a checkpoint."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+from deltalake import DeltaTable
+
+from resources.durability import sync_commits
+from resources.lake import Lake
+from resources.parts import GROUP_ROWS, PARTITION, file_system
+
+LOG = "_delta_log"
+# So many files of less than a row group are worth the merging of their month.
+SMALL_FILES = 8
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done for a table, or would be: merged months (`""`: a table that is not split), and removed files."""
+
+    table: str
+    files_before: int
+    files_after: int
+    merged: tuple[str, ...]
+    removed: int
+    freed_bytes: int
+
+
+class Maintenance:
+    """Keeps the tables of a lake in shape while others read and write them.
+
+    `keep` gives the files that something outside the tables' logs needs; it is asked after the candidates for removal
+    are known, so that what is published meanwhile is safe. Files that no version names any more go once they were
+    replaced, or written, longer than `grace` ago. Entries of the log stay: the notes of commits stand in them.
+    """
+
+    def __init__(
+        self, lake: Lake, grace: timedelta, keep: Callable[[], Collection[str]], unmerged: Collection[str] = ()
+    ) -> None:
+        self._lake, self._grace, self._keep, self._unmerged = lake, grace, keep, unmerged
+
+    def tables(self) -> list[str]:
+        """Every table of the lake."""
+        files = file_system(self._lake.uri)
+        folders = [schema.path for schema in _listed(files, "") if schema.type == pafs.FileType.Directory]
+        tables = [table.path for folder in folders for table in _listed(files, folder)]
+        return sorted(
+            ".".join(path.split("/")[-2:])
+            for path in tables
+            if files.get_file_info(f"{path}/{LOG}").type == pafs.FileType.Directory
+        )
+
+    def run(self, *, dry: bool = False) -> Iterator[Upkeep]:
+        """Keep up table by table; `dry` tells what would be done."""
+        for table in self.tables():
+            yield self._keep_up(table, dry=dry)
+
+    def _keep_up(self, table: str, *, dry: bool) -> Upkeep:
+        before = self._lake.files(table)
+        months = [] if table in self._unmerged else self._mergeable(table)
+        # First, so that what is merged now stays for its time.
+        removed, freed = self._clean(table, dry=dry)
+        if dry:
+            merged = months
+            after = len(before) - sum(len(self._lake.files(table, month)) - 1 for month in months)
+        else:
+            merged = [month for month in months if self._lake.compact(table, month)]
+            self._checkpoint(table)
+            after = len(self._lake.files(table))
+        return Upkeep(table, len(before), after, tuple(month or "" for month in merged), removed, freed)
+
+    def _mergeable(self, table: str) -> list[str | None]:
+        actions = pa.table(DeltaTable(self._lake.path(table)).get_add_actions(flatten=True)).to_pylist()
+        small = Counter(
+            action.get(f"partition.{PARTITION}") for action in actions if (action["num_records"] or 0) < GROUP_ROWS
+        )
+        return sorted(
+            (month for month, number in small.items() if number >= SMALL_FILES), key=lambda month: month or ""
+        )
+
+    def _clean(self, table: str, *, dry: bool) -> tuple[int, int]:
+        path = self._lake.path(table)
+        hours = self._grace // timedelta(hours=1)
+        # Replaced files by the time of the commit that did it, files of no commit by their own.
+        unneeded = DeltaTable(path).vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
+        kept, files = set(self._keep()), file_system(path)
+        number = size = 0
+        for info in files.get_file_info([one for one in unneeded if f"{path}/{one}" not in kept]):
+            if info.type != pafs.FileType.File or info.mtime > datetime.now(UTC) - self._grace:
+                continue
+            number, size = number + 1, size + info.size
+            if not dry:
+                files.delete_file(info.path)
+        return number, size
+
+    def _checkpoint(self, table: str) -> None:
+        path = self._lake.path(table)
+        delta = DeltaTable(path)
+        name = f"{LOG}/{delta.version():020d}.checkpoint.parquet"
+        if file_system(path).get_file_info(name).type == pafs.FileType.NotFound:
+            delta.create_checkpoint()
+            if "://" not in path:
+                sync_commits(Path(path), delta.version() - 1, delta.version())
+
+
+def _listed(files: pafs.FileSystem, folder: str) -> list[pafs.FileInfo]:
+    return list(files.get_file_info(pafs.FileSelector(folder, allow_not_found=True)))

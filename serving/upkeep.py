@@ -1,0 +1,28 @@
+"""What the upkeep of the lake did, or would do, as `kshift maintain` tells it."""
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from resources.maintenance import Upkeep
+
+
+def write_upkeep(done: Sequence[Upkeep], console: Console, *, is_dry: bool) -> None:
+    """Print a line for each table where something was to do, and the sums."""
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("table", "files", "files after", "merged", "removed", "MB freed"):
+        table.add_column(name, justify="left" if name == "table" else "right", no_wrap=True)
+    for one in done:
+        if one.merged or one.removed:
+            numbers = (one.files_before, one.files_after, len(one.merged), one.removed)
+            table.add_row(one.table, *map(str, numbers), f"{one.freed_bytes / 1e6:,.1f}")
+    if table.row_count:
+        console.print(table)
+    removed, freed = sum(one.removed for one in done), sum(one.freed_bytes for one in done)
+    console.print(
+        f"{len(done)} tables: {removed} files of {freed / 1e6:,.1f} MB {'would go' if is_dry else 'are gone'}, "
+        f"{sum(len(one.merged) for one in done)} months {'would be' if is_dry else 'are'} merged.",
+        soft_wrap=True,
+    )
