@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
@@ -38,10 +39,11 @@ from kshift_assets.executors import executor_of
 from kshift_assets.ops.history import run_history
 from kshift_assets.ops.maintenance import maintenance
 from kshift_assets.ops.tables import RUN_STEPS, RUNS
+from kshift_assets.ops.watch import GB, Watch
 from kshift_assets.published import SNAPSHOT_KEY, VIEWS, snapshot_asset
 from kshift_assets.reporting import Table
 from plugins import EnginePlugin, Plugin, PluginError, discover
-from resources.alerts import Alerts
+from resources.alert_settings import alerts_of
 from resources.breaker import Patience
 from resources.dumps import Dumps
 from resources.engine import Engine
@@ -54,6 +56,7 @@ from resources.retention import Retention
 from resources.settings import Settings, load_settings
 from resources.snapshots import Snapshots
 from resources.workers import Workers
+from sensors.alarms import alarms
 from sensors.automation import AUTOMATION
 from sensors.freshness import freshness_alerts
 from sensors.ingestion import HOURLY_INGEST, INGEST_JOB
@@ -91,12 +94,13 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
     consumer = consumer_tables(found)
     blocking = [spec for asset in assets for spec in asset.check_specs if spec.blocking]
     snapshot = snapshot_asset(consumer, blocking, freshness, carried=[RUNS.key, RUN_STEPS.key])
-    promised = [*(mart.table.key for mart in chess_marts), snapshot.key]
+    made = [*assets, run_history, snapshot]
+    watch = watch_of(settings, made)
     return dg.Definitions(
-        assets=[*assets, run_history, maintenance, tv_running, fetches, pending_games, snapshot],
+        assets=[*made, maintenance, tv_running, fetches, pending_games],
         jobs=[INGEST_JOB, TV_JOB, PROFILES_JOB, MAINTENANCE_JOB],
         schedules=[HOURLY_INGEST, DAILY_PROFILES, WEEKLY_MAINTENANCE],
-        sensors=[AUTOMATION, freshness_alerts(promised), watch_tv_every_minute],
+        sensors=[AUTOMATION, freshness_alerts(watch.promised), *alarms(watch), watch_tv_every_minute],
         resources=outside_world(settings),
         executor=executor_of(settings),
     )
@@ -150,6 +154,21 @@ def find_plugins() -> list[Plugin]:
         raise UserError(str(error)) from error
 
 
+def watch_of(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> Watch:
+    """What these assets promise, and where to look whether it is kept."""
+    specs = [spec for asset in assets for spec in asset.specs]
+    places = [settings.home, *([] if "://" in settings.lake_uri else [Path(settings.lake_uri)])]
+    return Watch(
+        promised=[spec.key for spec in specs if spec.freshness_policy],
+        checks=[spec for asset in assets for spec in asset.check_specs],
+        max_age=settings.max_age,
+        state=settings.state,
+        folders=[place for place in places if place == settings.home or not place.is_relative_to(settings.home)],
+        least_free=settings.disk_free_gb * GB,
+        silent=timedelta(minutes=settings.daemon_silent_minutes),
+    )
+
+
 def engine_of(settings: Settings) -> Engine:
     """The chess engine of these settings."""
     return Engine(
@@ -177,7 +196,7 @@ def outside_world(settings: Settings) -> dict[str, object]:
         ),
         "duckdb": DuckDBResource(database=":memory:"),
         "snapshots": Snapshots(folder=str(settings.published)),
-        "alerts": Alerts(),
+        "alerts": alerts_of(settings),
         "retention": Retention(days=settings.keep_days),
         "workers": Workers(processes=settings.workers),
         "engine": engine_of(settings),

@@ -71,6 +71,7 @@ class Runner:
         self._elsewhere = elsewhere
         self._job = defs.resolve_implicit_global_asset_job_def()
         self.graph = defs.resolve_asset_graph()
+        self.assets = [asset for asset in defs.assets or () if isinstance(asset, dg.AssetsDefinition)]
         self.instance = instance
         self._liveness = Liveness(instance)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
+from resources.addresses import check_command, check_mail, check_smtp, check_webhook
 from resources.errors import UserError
 from resources.names import user_id
 
@@ -119,7 +120,32 @@ class Settings(BaseSettings):
         7, ge=1, le=3_660, description="`kshift maintain` removes files that nothing needs after so many days"
     )
 
-    @field_validator("players", mode="before")
+    alert_log: str = Field(
+        "", description="File that gets every alert as a line of JSON; default $KSHIFT_HOME/alerts.jsonl"
+    )
+    alert_webhook: SecretStr | None = Field(
+        None, description="Address that gets alerts in Slack's form, which Mattermost and others take too"
+    )
+    alert_smtp: SecretStr | None = Field(
+        None, description="Mail server for alerts, smtp://user:password@host:587 or smtps://…"
+    )
+    alert_mail_from: str = Field("", description="Sender of that mail; default the first receiver")
+    alert_mail_to: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Receivers of that mail, comma separated"
+    )
+    alert_command: str = Field(
+        "", description="Command that gets each alert as JSON on its standard input; no shell reads it"
+    )
+    alerts_per_hour: int = Field(
+        30, ge=1, le=3_600, description="Alerts that each way gets in an hour at most; the last tells of all that wait"
+    )
+    ui_url: str = Field("http://127.0.0.1:3000", description="Where people open the web UI: links in alerts begin so")
+    disk_free_gb: float = Field(2, ge=0, le=1_000_000, description="Less free space than this, in GB, is reported")
+    daemon_silent_minutes: int = Field(
+        0, ge=0, le=10_080, description="A daemon silent for so long is reported; 0 where none is meant to run"
+    )
+
+    @field_validator("players", "alert_mail_to", mode="before")
     @classmethod
     def _split_players(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -132,7 +158,23 @@ class Settings(BaseSettings):
         except UserError as error:
             raise ValueError(str(error)) from error
 
-    @field_validator("lichess_url", "lichess_dump_url")
+    @field_validator("alert_webhook", "alert_smtp")
+    @classmethod
+    def _check_receiver(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value:
+            (check_webhook if info.field_name == "alert_webhook" else check_smtp)(value.get_secret_value())
+        return value
+
+    @field_validator("alert_mail_from", "alert_mail_to", "alert_command")
+    @classmethod
+    def _check_alerts(cls, value: str | tuple[str, ...], info: ValidationInfo) -> str | tuple[str, ...]:
+        is_command = info.field_name == "alert_command"
+        for one in [value] if isinstance(value, str) else value:
+            if one:
+                (check_command if is_command else check_mail)(one)
+        return value
+
+    @field_validator("lichess_url", "lichess_dump_url", "ui_url")
     @classmethod
     def _check_url(cls, value: str) -> str:
         try:
@@ -204,6 +246,12 @@ class Settings(BaseSettings):
         object.__setattr__(self, "lake_uri", uri)  # the model is frozen for everybody else
         return self
 
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> Self:
+        if bool(self.alert_smtp) != bool(self.alert_mail_to):
+            raise ValueError(f"{PREFIX}ALERT_SMTP and {PREFIX}ALERT_MAIL_TO belong together: give both, or neither")
+        return self
+
     @property
     def dagster_home(self) -> Path:
         """Dagster's folder: $DAGSTER_HOME, or inside this lakehouse."""
@@ -218,6 +266,11 @@ class Settings(BaseSettings):
     def runs_elsewhere(self) -> int:
         """Runs that may be under way at once in other processes; 0 where this process makes assets itself."""
         return {"in_process": 0, "multiprocess": 1, "celery": self.celery_runs}[self.executor]
+
+    @property
+    def alert_file(self) -> Path:
+        """The file that gets every alert."""
+        return Path(self.alert_log).expanduser().absolute() if self.alert_log else self.home / "alerts.jsonl"
 
     @property
     def published(self) -> Path:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import stamina
@@ -31,6 +32,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(snapshot_commands.app)
+Alert = Annotated[
+    bool, typer.Option("--alert", help="Then alert of all that is wrong: for cron, where no daemon looks after it.")
+]
 console = Console()
 errors = Console(stderr=True)
 
@@ -55,6 +59,7 @@ def run(
     partition: Annotated[str | None, typer.Option(help="One month, e.g. 2013-01.")] = None,
     first: Annotated[str | None, typer.Option("--from", help="First month of a range.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last month of a range.")] = None,
+    alert: Alert = False,  # noqa: FBT002  # a flag of the command line
 ) -> None:
     """Make assets anew: one month, a range of months, or every month that has data."""
     months = _months(partition, first, last)
@@ -68,16 +73,22 @@ def run(
         # Without a month, what is new is fetched, over all months at once.
         at_once = {PLAYER_GAMES.key, TV_GAMES.key} if months is None else set()
         batches = runner.plan(keys, months, at_once)
-        _finish(_shown(lambda listen: runner.run_all(batches, listen)))
+        with _alarmed(runner, settings, alert=alert):
+            outcomes = _shown(lambda listen: runner.run_all(batches, listen))
+    _finish(outcomes)
 
 
 @app.command()
-def ingest() -> None:
+def ingest(
+    alert: Alert = False,  # noqa: FBT002  # a flag of the command line
+) -> None:
     """Fetch what is new for the tracked players, and carry it through to the published snapshot."""
     with _runner() as (runner, settings):
         from kshift_assets import ways
 
-        _finish(_shown(lambda listen: ways.ingest(runner, settings.max_age, listen)))
+        with _alarmed(runner, settings, alert=alert):
+            outcomes = _shown(lambda listen: ways.ingest(runner, settings.max_age, listen))
+    _finish(outcomes)
 
 
 @app.command()
@@ -187,6 +198,23 @@ def maintain(
 
 
 @app.command()
+def alerts(
+    test: Annotated[bool, typer.Option("--test", help="Send an alert to every receiver.")] = False,  # noqa: FBT002  # a flag of the command line
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002  # a flag of the command line
+) -> None:
+    """What is wrong, as far as it was told, and what waits to be delivered; exit code 1 if there is any."""
+    from resources.alert_settings import alerts_of
+    from serving.incidents import show, try_out
+
+    told = alerts_of(load_settings())
+    if test:
+        try_out(told)
+    else:
+        told.flush()
+    raise typer.Exit(1 if show(told, console, as_json=as_json) else 0)
+
+
+@app.command()
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI on 127.0.0.1.")] = 3000,
 ) -> None:
@@ -289,6 +317,18 @@ def _shown(work: "Callable[[Listener], list[Outcome]]") -> "list[Outcome]":
     except (Interrupted, KeyboardInterrupt):
         errors.print("[red]Interrupted.[/] What was stored stays: the same command goes on from there.", soft_wrap=True)
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def _alarmed(runner: "Runner", settings: Settings, *, alert: bool) -> Iterator[None]:
+    """After the work, if asked for: alerts for its failures and for all else that is wrong."""
+    since = datetime.now(UTC)
+    yield
+    if alert:
+        from kshift_assets.definitions import watch_of
+        from resources.alert_settings import alerts_of
+
+        watch_of(settings, runner.assets).over_all(alerts_of(settings), runner.instance, since)
 
 
 def _finish(outcomes: "Sequence[Outcome]") -> None:

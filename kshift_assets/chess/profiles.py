@@ -27,7 +27,7 @@ from kshift_assets.reporting import (
     table_metadata,
 )
 from kshift_assets.tables import polars_schema, summary
-from resources.alerts import Alert, Alerts
+from resources.alerts import Alerts
 from resources.following import Following
 from resources.lake import Lake
 from resources.lichess import Lichess
@@ -93,8 +93,7 @@ def _told(
     context: dg.AssetExecutionContext, lake: Lake, alerts: Alerts, table: Table, harvest: PeopleHarvest
 ) -> Iterator[Report]:
     """Say what a run stored, if the table is another one than Dagster knows, and fail if something went wrong."""
-    if harvest.broken:
-        alerts.send(Alert(table.key.to_user_string(), "trouble", harvest.broken))
+    alerts.judge("contract", table.key.to_user_string(), harvest.broken, "answers are as agreed again")
     n_rows = lake.n_rows(table.full_name)
     records = context.instance.fetch_materializations(table.key, limit=1).records
     event = records[0].asset_materialization if records else None

@@ -28,7 +28,7 @@ from kshift_assets.reporting import (
     table_metadata,
 )
 from kshift_assets.tables import polars_schema, summary
-from resources.alerts import Alert, Alerts
+from resources.alerts import Alerts
 from resources.following import Following
 from resources.lake import Lake
 from resources.lichess import Lichess
@@ -98,9 +98,11 @@ def player_games(
     for player in harvest.players:
         if player.reason:
             context.log.warning("%s: %s: %s", player.id_user, player.state, player.reason)
-    if broken := [player for player in harvest.players if player.state == "broken"]:
-        text = f"the games of {len(broken)} players cannot be read, first {broken[0].id_user}: {broken[0].reason}"
-        alerts.send(Alert(PLAYER_GAMES.key.to_user_string(), "trouble", text))
+    broken = [player for player in harvest.players if player.state == "broken"]
+    trouble = broken and (
+        f"the games of {len(broken)} players cannot be read, first {broken[0].id_user}: {broken[0].reason}"
+    )
+    alerts.judge("contract", PLAYER_GAMES.key.to_user_string(), trouble or None, "answers are as agreed again")
     stored = lake.rows_by_month(PLAYER_GAMES.full_name)
     changed = {month: stored.get(month, 0)} if month else untold(context.instance, stored)
     audit = Audit(PLAYER_GAMES.model)

@@ -23,7 +23,7 @@ from kshift_assets.reporting import (
     table_metadata,
 )
 from kshift_assets.tables import summary
-from resources.alerts import Alert, Alerts
+from resources.alerts import Alerts
 from resources.lake import Lake
 from resources.lichess import Lichess
 
@@ -68,8 +68,7 @@ def tv_games(context: dg.AssetExecutionContext, lake: Lake, lichess: Lichess, al
     except AuditFailed as failed:
         yield from refuse(TV_GAMES.key, failed.finding)
         return
-    if harvest.broken:
-        alerts.send(Alert(TV_GAMES.key.to_user_string(), "trouble", harvest.broken))
+    alerts.judge("contract", TV_GAMES.key.to_user_string(), harvest.broken, "answers are as agreed again")
     if harvest.given_up:
         days = GIVE_UP_AFTER.days
         context.log.warning("given up after %s days without a sign of life: %s", days, ", ".join(harvest.given_up))

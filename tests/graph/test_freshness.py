@@ -16,23 +16,20 @@ SUMMARY = dg.AssetKey(["marts", "player_summary"])
 
 
 class Sensor:
-    """The sensor as the daemon calls it, with the cursor that it keeps."""
+    """The sensor as the daemon calls it."""
 
     def __init__(self, lakehouse: Lakehouse) -> None:
         self.lakehouse = lakehouse
-        self.cursor: str | None = None
 
     def tick(self) -> None:
         definitions = self.lakehouse.definitions
         sensor = definitions.resolve_sensor_def("freshness_alerts")
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=self.lakehouse.instance,
-            cursor=self.cursor,
             repository_def=definitions.get_repository_def(),
-            resources={"alerts": Alerts()},
-        )
-        sensor.evaluate_tick(context)
-        self.cursor = context.cursor
+            resources={"alerts": Alerts(folder=str(self.lakehouse.folder / "alerts"))},
+        ) as context:
+            sensor.evaluate_tick(context)
 
 
 def say(lakehouse: Lakehouse, state: FreshnessState) -> None:
