@@ -15,52 +15,6 @@ _EVAL = re.compile(r"\[%eval\s+(?:#([+-]?\d{1,9})|([+-]?)(\d{0,9})(?:\.(\d{0,20}
 _DRAW_OFFER = re.compile(r"\s*(white|black)\s+offers\s+draw\.?\s*", re.IGNORECASE)
 
 
-class Memo(dict[str, int | None]):
-    """Text → number, read once: a file repeats a few thousand clocks and evaluations millions of times.
-
-    Forgets everything when it grows past 65,536 entries, so that odd files cannot fill the memory.
-    """
-
-    def __init__(self, read: Callable[[str], int | None]) -> None:
-        """`read` turns a text into its number, or None."""
-        super().__init__()
-        self._read = read
-
-    def __missing__(self, text: str) -> int | None:
-        """Read a text for the first time."""
-        if len(self) >= 1 << 16:
-            self.clear()
-        value = self[text] = self._read(text)
-        return value
-
-
-def _seconds(text: str) -> int | None:
-    if not text:
-        return None
-    hours, minutes, seconds = text.split(":")
-    return (int(hours) * 3600 + int(minutes) * 60 + int(seconds)) * 100
-
-
-def _pawns(text: str) -> int | None:
-    if not text or text.startswith("#"):
-        return None
-    whole, _, decimals = text.lstrip("-").partition(".")
-    centipawns = int(whole) * 100 + int(decimals.ljust(2, "0"))
-    return -centipawns if text.startswith("-") else centipawns
-
-
-def _mate(text: str) -> int | None:
-    return int(text[1:]) if text.startswith("#") else None
-
-
-CLOCKS = Memo(_seconds)
-"""`h:mm:ss` → centiseconds; empty → None."""
-CENTIPAWNS = Memo(_pawns)
-"""Pawns with at most two decimals → centipawns; `#n` and empty → None."""
-MATES = Memo(_mate)
-"""`#n` → moves to mate, White's view; anything else → None."""
-
-
 @dataclass(slots=True)
 class Ply:
     """One move of the main line with what was written about it.
