@@ -9,8 +9,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import polars as pl
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, dijkstra
 
 PAIRS_SQL = "SELECT DISTINCT id_user, id_opponent FROM partials.pairs"
 TRACKED_SQL = "SELECT id_user FROM lichess.players_frontier WHERE n_depth = 0 ORDER BY n_games_stored DESC, id_user"
@@ -20,6 +18,8 @@ class Network:
     """Players, numbered in the order of the alphabet, and the pairs that met, each once."""
 
     def __init__(self, pairs: pl.DataFrame) -> None:
+        from scipy.sparse import coo_array  # noqa: PLC0415  # a quarter of a second, which every loading would wait
+
         self.players = pl.concat([pairs["id_user"], pairs["id_opponent"].alias("id_user")]).unique().sort()
         numbers = pl.DataFrame({"id_user": self.players}).with_row_index("n")
         ends = [
@@ -31,6 +31,8 @@ class Network:
 
     def components(self) -> pl.DataFrame:
         """Player → `id_component`: the first by the alphabet of all who are connected with the player."""
+        from scipy.sparse.csgraph import connected_components  # noqa: PLC0415  # see above
+
         _, labels = connected_components(self._graph, directed=False)
         frame = pl.DataFrame({"id_user": self.players, "label": labels})
         return frame.select("id_user", id_component=pl.col("id_user").min().over("label"))
@@ -40,6 +42,8 @@ class Network:
         known = self._numbers(starts)
         if not known:
             return pl.DataFrame(schema={"id_user": pl.String, "n_steps": pl.Int32, "id_user_tracked": pl.String})
+        from scipy.sparse.csgraph import dijkstra  # noqa: PLC0415  # see above
+
         steps, _, sources = dijkstra(
             self._graph, directed=False, indices=known, unweighted=True, min_only=True, return_predecessors=True
         )
@@ -57,6 +61,8 @@ class Network:
         known = self._numbers([start])
         if not known:
             return pl.DataFrame(schema={"id_user": pl.String, "n_steps": pl.Int32})
+        from scipy.sparse.csgraph import dijkstra  # noqa: PLC0415  # see above
+
         steps = dijkstra(self._graph, directed=False, indices=known[0], unweighted=True, limit=farthest)
         reached = np.flatnonzero(np.isfinite(steps))
         return pl.DataFrame({"id_user": self.players.gather(reached), "n_steps": steps[reached].astype(np.int32)})
