@@ -5,6 +5,7 @@ from collections.abc import Collection
 from kshift_assets.chess.marts import (
     completeness,
     head_to_head,
+    opening_bands,
     opening_results,
     opponent_distances,
     opponent_dossier,
@@ -24,6 +25,7 @@ __all__ = ["MARTS", "Mart", "mart_asset", "marts_over"]
 MARTS: tuple[Mart, ...] = (
     player_summary.mart,
     opening_results.mart,
+    opening_bands.mart,
     player_form.mart,
     player_openings.mart,
     opponent_dossier.mart,

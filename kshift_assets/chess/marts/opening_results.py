@@ -31,6 +31,7 @@ class OpeningResults(pa.DataFrameModel):
         return data.lazyframe.select(pl.col("n_games") == pl.sum_horizontal("n_white_wins", "n_draws", "n_black_wins"))
 
 
+BAND = 200
 _COUNTED = "val_result <> '*' AND val_variant = 'standard'"
 _KNOWN = "val_eco IS NOT NULL AND val_opening_family IS NOT NULL"
 
@@ -38,6 +39,7 @@ OPENING_SPEEDS = Partial(
     name="opening_speeds",
     sql=f"""
 SELECT opening.val_eco, opening.val_opening_family AS val_family, games.val_speed,
+    (n_rating_white + n_rating_black) // 2 // {BAND} * {BAND} AS n_rating_band,
     count(*) AS n_games,
     count(*) FILTER (val_result = '1-0') AS n_white_wins,
     count(*) FILTER (val_result = '1/2-1/2') AS n_draws,
@@ -54,7 +56,7 @@ GROUP BY ALL
 OPENING_COUNTS = Partial(
     name="opening_counts",
     sql=f"""
-SELECT count(*) AS n_games FROM chess.games
+SELECT count(*) AS n_games, count(n_rating_white + n_rating_black) AS n_games_rated FROM chess.games
 WHERE {_COUNTED} AND id_game IN (SELECT id_game FROM analytics.opening WHERE {_KNOWN})
 """,  # noqa: S608  # constants of this module
     reads=("chess.games", "analytics.opening"),
