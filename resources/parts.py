@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +52,9 @@ class Parts:
         self._files = file_system(root)
         self._parts: dict[str | None, _Part] = {}
         self._waiting = 0
+        # One thread packs a row group while the caller makes the rows of the next.
+        self._thread = ThreadPoolExecutor(1, "parts")
+        self._packed: Future[None] | None = None
 
     @property
     def months(self) -> list[str]:
@@ -60,7 +64,7 @@ class Parts:
     def write(self, frames: Iterable[pl.DataFrame]) -> list[AddAction]:
         """Write all frames; returns what a commit says of the files. If that fails, they are removed.
 
-        Memory holds one frame, and the rows that wait for a full row group.
+        Memory holds one frame, the rows that wait for a full row group, and the group that is being packed.
         """
         try:
             for frame in frames:
@@ -69,6 +73,8 @@ class Parts:
         except BaseException:
             self.discard()
             raise
+        finally:
+            self._thread.shutdown()
 
     def _take(self, frame: pl.DataFrame) -> None:
         self.n_rows += frame.height
@@ -95,13 +101,21 @@ class Parts:
     def _flush(self, part: _Part) -> None:
         rows = pl.concat(part.waiting)
         part.waiting.clear()
-        part.writer.write_table(rows.drop(PARTITION, strict=False).to_arrow(), row_group_size=GROUP_ROWS)
         part.n_rows += rows.height
         self._waiting -= rows.height
+        self._wait()
+        self._packed = self._thread.submit(_pack, part.writer, rows)
+
+    def _wait(self) -> None:
+        """Wait until nothing is being packed; raises what went wrong with it."""
+        packed, self._packed = self._packed, None
+        if packed:
+            packed.result()
 
     def _finish(self, month: str | None, part: _Part) -> AddAction:
         if part.waiting:
             self._flush(part)
+        self._wait()
         part.writer.close()
         part.stream.close()
         if self._root:
@@ -115,12 +129,17 @@ class Parts:
 
     def discard(self) -> None:
         """Remove the files: no commit names them."""
+        self._thread.shutdown()  # a group that is being packed keeps its file open
         for part in self._parts.values():
             with contextlib.suppress(OSError, pa.ArrowException):  # the error that led here is the one to show
                 part.writer.close()
                 part.stream.close()
             with contextlib.suppress(OSError):
                 self._files.delete_file(part.path)
+
+
+def _pack(writer: pq.ParquetWriter, rows: pl.DataFrame) -> None:
+    writer.write_table(rows.drop(PARTITION, strict=False).to_arrow(), row_group_size=GROUP_ROWS)
 
 
 def add_action(path: str, n_bytes: int, month: str | None, n_rows: int) -> AddAction:
