@@ -1,12 +1,15 @@
 """Material: final pieces, leads, imbalances and sacrifices, on games whose material is plain to see."""
 
 import chess
+import chess.pgn
 import polars as pl
 import pytest
 
 from kshift_assets.chess.seen_games import COLUMNS
 from plugins import discover
 from plugins.chess.material import plugin
+from plugins.chess_rules.main_line import MainLine
+from tests.board_oracle import told
 from tests.chess_games import frame, from_documents, recorded_documents
 from tests.recordings import needs_recordings
 from tests.sample_files import BOARDS, GAMES
@@ -201,3 +204,33 @@ def test_final_material_of_the_sample_is_that_of_the_final_board() -> None:
 def test_final_material_of_real_games_is_that_of_the_final_board() -> None:
     documents = recorded_documents()[::20]
     assert _check_final_boards(documents) > 100
+
+
+@pytest.mark.parametrize(
+    ("moves", "imbalance", "lead"),
+    [
+        ("e4 d5 exd5 Nf6", None, None),  # no middlegame
+        (EXCHANGE, "N vs B", 0),  # 8. Kxe2 leaves three men on the back rank, as 10. O-O-O does
+        ("Nc3 d5 Nxd5 Qxd5 Nf3 a6 b3 h6 Bb2 a5 e3 h5 Be2 g6 d3 b6 Qd2 Bg7 O-O-O f6", "P vs N", -2),
+    ],
+)
+def test_who_is_up_what_when_the_opening_ends(moves: str, imbalance: str | None, lead: int | None) -> None:
+    row = row_of(moves)
+    assert (row["val_imbalance_middlegame"], row["n_lead_middlegame"]) == (imbalance, lead)
+
+
+def test_the_middlegame_begins_where_phases_says_so() -> None:
+    for game in GAMES:
+        if game["variant"] == "standard":
+            board = chess.Board(game.get("initialFen") or chess.STARTING_FEN)
+            node = chess.pgn.Game()
+            node.setup(board)
+            line = MainLine(_with_moves(node, game["moves"]))
+            assert line.middlegame() == told(game["moves"], game.get("initialFen")).middlegame
+
+
+def _with_moves(game: chess.pgn.Game, moves: str) -> chess.pgn.Game:
+    board, node = game.board(), game
+    for san in moves.split():
+        node = node.add_variation(board.push_san(san))
+    return game

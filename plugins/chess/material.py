@@ -31,6 +31,12 @@ class Material(pa.DataFrameModel):
     val_imbalance: str = _text(
         description="What White had more, vs what Black had more, at the end, e.g. `R vs BN`, `PP vs -`; null if equal",
     )
+    val_imbalance_middlegame: str = _text(
+        description="The same where the opening ended and the middlegame began; null if equal or no middlegame",
+    )
+    n_lead_middlegame: pl.Int16 = _text(
+        description="White's points minus Black's there, negative where Black was ahead; null if no middlegame"
+    )
     val_imbalance_endgame: str = _text(
         description="The same where the endgame began (six pieces beside kings and pawns); null if equal or no endgame",
     )
@@ -77,16 +83,21 @@ class Material(pa.DataFrameModel):
 def compute(game: chess.pgn.Game) -> Mapping[str, object]:
     """All of it in one walk along the moves.
 
-    Material that stood for a single position, in the middle of an exchange, tells of no lead and of no imbalance.
+    Material that stood for a single position, in the middle of an exchange, tells of no lead and of no imbalance;
+    where a phase begins in the middle of one, what stands after it counts.
     What a sacrifice is: plugins/chess_rules/sacrifices.py.
     """
     line = MainLine(game)
     stages = list(line.stages())
     last = stages[-1]
     endgame = next((stage for stage in stages if _n_pieces(stage.white) + _n_pieces(stage.black) <= FEW_PIECES), None)
+    begin = line.middlegame()
+    middlegame = next((stage for stage in stages if begin is not None and stage.ply + stage.n_plies > begin), None)
     longest, n_longest = _longest_imbalance(stages)
     return {
         "val_imbalance": imbalance(last.difference),
+        "val_imbalance_middlegame": imbalance(middlegame.difference) if middlegame else None,
+        "n_lead_middlegame": middlegame.lead if middlegame else None,
         "val_imbalance_endgame": imbalance(endgame.difference) if endgame else None,
         "val_imbalance_longest": longest,
         "n_plies_imbalance_longest": n_longest,
@@ -140,7 +151,7 @@ def _n_pieces(pieces: Counts) -> int:
 
 plugin = GamePlugin(
     name="material",
-    version="1",
+    version="2",
     description="Material at the end, leads, imbalances, the bishop pair, the exchange, and sacrifices.",
     schema=Material,
     reads=("id_game", "val_moves", "val_initial_fen", "val_variant", "arr_eval_cp", "arr_eval_mate"),

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 import chess
 import chess.pgn
+import numpy as np
 
 from plugins.chess_rules.pieces import Counts, points
+from plugins.chess_rules.replay_board import BLACK
+from plugins.chess_rules.replay_kernel import middlegame_of
 
 _FILES, _CASTLES = 8, 2  # squares of a pawn's step, and of a king's when it castles
 
@@ -74,6 +77,12 @@ class MainLine:
         board.set_piece_map({square: chess.Piece(abs(piece), piece > 0) for square, piece in pieces if piece})
         board.turn = self.first_mover if ply % 2 == 0 else not self.first_mover
         return board
+
+    def middlegame(self) -> int | None:
+        """The ply after which the middlegame begins, 0 for the first position; None without one. See phases.py."""
+        placed = np.array(self._placements, dtype=np.int8)
+        begin = middlegame_of(np.where(placed < 0, BLACK - placed, placed))
+        return None if begin < 0 else begin
 
     def stages(self) -> Iterator[Stage]:
         """The material from change to change, without those that stood for one position only, unless it was the last.

@@ -399,3 +399,30 @@ def play(
     state, usual = np.zeros(_STATE_SIZE, dtype=np.int64), np.zeros(_STATE_SIZE, dtype=np.int64)
     n_plies = _play(text, borders, rows, starts, until, state, usual, TABLES, plies, keys, facts, counts)
     return plies[:, :n_plies], keys[:n_plies], facts, counts.reshape(-1, 4, 2, 5)
+
+
+def _search(stamp: int) -> Callable[..., int]:
+    """The other function that is kept on disk; `stamp` as above."""
+
+    def search(starts: Starts, state: State, tables: Tables, facts: Facts) -> int:
+        for row in range(len(starts)):
+            _set_up(state, tables, starts, row, integer(UNTIL_PHASES))
+            if _look(state, facts, integer(0), row) >> MIDDLEGAME:
+                return row if facts[0, MIDDLEGAME_PLY] == row and stamp >= 0 else -1
+        return -1
+
+    return search
+
+
+_middlegame = compiled_once(_search(_STAMP), makes_arrays=False)
+
+
+def middlegame_of(positions: npt.NDArray[np.int8]) -> int:
+    """The first of a game's positions that belongs to the middlegame, -1 if there is none: an endgame may come first.
+
+    A position is the codes of its 64 squares, a1 first: it may be one of Chess960, which `play` does not play.
+    """
+    starts = np.zeros((len(positions), START_SIZE), dtype=np.int8)
+    starts[:, :SQUARES] = positions
+    facts = np.full((1, N_FACTS), -1, dtype=np.int32)
+    return _middlegame(starts, np.zeros(_STATE_SIZE, dtype=np.int64), TABLES, facts)
