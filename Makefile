@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 CLUSTER_STAMP := $(VENV)/.installed-cluster
 # Apart from the environment, whose speed they would change: what benchmarks compare with.
 PEERS := $(VENV)/peers
-BENCHMARKS := dumps documents end_to_end questions framework lake analytics increment positions
+BENCHMARKS := dumps documents end_to_end questions framework lake analytics increment positions engine
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format faults fuzz conformance bench bench-quick drills cluster sample lock docs clean
