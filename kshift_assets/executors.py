@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
 LOCAL_REDIS = "redis://127.0.0.1:6379/0"
+ANSWER_SECONDS = 5.0
 # Dagster's name for the queue of everything that names none.
 QUEUE = "dagster"
 
@@ -50,6 +51,21 @@ def worker_app(settings: Settings) -> "Celery":
     return app
 
 
+def refuse_without_redis(settings: Settings) -> None:
+    """Raise UserError if work is to go through a Redis that does not answer: Celery would try for minutes."""
+    if settings.executor != "celery":
+        return
+    from redis import Redis, RedisError  # noqa: PLC0415  # not installed where nobody asks for it
+
+    try:
+        with Redis.from_url(_redis_of(settings), socket_connect_timeout=ANSWER_SECONDS) as redis:
+            redis.ping()
+    except RedisError as error:
+        raise UserError(
+            f"the Redis of KSHIFT_CELERY_BROKER does not answer ({error}): start it, or say where it is"
+        ) from error
+
+
 def worker_command(*, at_home: bool, at_once: int) -> Sequence[str]:
     """What Celery is told when a worker starts: which queues it serves, and with how many processes."""
     queues = [QUEUE, HOME_QUEUE] if at_home else [QUEUE]
@@ -59,7 +75,7 @@ def worker_command(*, at_home: bool, at_once: int) -> Sequence[str]:
 
 
 def _celery_config(settings: Settings) -> dict[str, Any]:
-    redis = settings.celery_broker.get_secret_value() if settings.celery_broker else LOCAL_REDIS
+    redis = _redis_of(settings)
     # Work that nobody has acknowledged goes to another worker after this time; somebody looks every ten seconds.
     patience = {"visibility_timeout": settings.celery_redo_seconds, "unacked_restore_throttle": 1}
     return {
@@ -73,6 +89,10 @@ def _celery_config(settings: Settings) -> dict[str, Any]:
             "task_default_queue": QUEUE,
         },
     }
+
+
+def _redis_of(settings: Settings) -> str:
+    return settings.celery_broker.get_secret_value() if settings.celery_broker else LOCAL_REDIS
 
 
 def _allow_children(**_: object) -> None:

@@ -143,7 +143,7 @@ def status(
     """Freshness, rows, checks and last run of each table; exit code 1 if one is stale or failed."""
     from serving import status as states
 
-    with _runner() as (runner, settings):
+    with _runner(makes=False) as (runner, settings):
         catalog = _snapshots(settings).latest()
         found = states.states(
             runner.graph, runner.instance, catalog, settings.published / "latest.duckdb", settings.lake_uri
@@ -240,10 +240,13 @@ def worker(
     at_once: Annotated[int, typer.Option(min=1, help="How many assets to make at the same time.")] = 1,
 ) -> None:
     """Make assets for others, until Ctrl-C: a worker of Celery, for KSHIFT_EXECUTOR=celery."""
-    from kshift_assets.executors import worker_app, worker_command
+    from kshift_assets.executors import refuse_without_redis, worker_app, worker_command
 
     settings = load_settings()
+    if settings.executor != "celery":
+        raise UserError("workers are there for KSHIFT_EXECUTOR=celery: set it here as it is set where runs begin")
     celery = worker_app(settings)
+    refuse_without_redis(settings)
     prepare(settings)
     console.print(f"Waiting for work in {'the queue' if away else 'all queues'}  (Ctrl-C ends it)")
     celery.worker_main(list(worker_command(at_home=not away, at_once=at_once)))
@@ -298,12 +301,15 @@ def _months(partition: str | None, first: str | None, last: str | None) -> list[
 
 
 @contextmanager
-def _runner(settings: Settings | None = None) -> "Iterator[tuple[Runner, Settings]]":
+def _runner(settings: Settings | None = None, *, makes: bool = True) -> "Iterator[tuple[Runner, Settings]]":
     settings = settings or load_settings()
     prepare(settings)
     from kshift_assets.definitions import build
+    from kshift_assets.executors import refuse_without_redis
     from kshift_assets.runs import Runner
 
+    if makes:
+        refuse_without_redis(settings)
     with open_instance(settings.dagster_home) as instance:
         yield Runner(build(settings), instance, settings.runs_elsewhere), settings
 

@@ -1,15 +1,18 @@
 """Where assets are made: each setting has its executor, and a run of several processes makes what one makes."""
 
+import socket
 import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
 from kshift_assets.definitions import build
-from kshift_assets.executors import executor_of, worker_command
+from kshift_assets.executors import executor_of, refuse_without_redis, worker_command
 from resources.errors import UserError
 from resources.settings import load_settings
+from serving.cli import app
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,14 @@ def test_a_worker_away_from_home_serves_no_asset_that_asks_others_or_publishes()
     steps = graph.resolve_implicit_global_asset_job_def().nodes
     at_home = {step.name for step in steps if step.tags.get("dagster-celery/queue") == "home"}
 
-    assert at_home == {"player_games", "tv_games", "user_profiles", "rating_histories", "published__snapshot"}
+    assert at_home == {
+        "player_games",
+        "tv_games",
+        "user_profiles",
+        "rating_histories",
+        "ops__maintenance",
+        "published__snapshot",
+    }
     assert "dagster,home" in worker_command(at_home=True, at_once=1)
     assert "dagster" in worker_command(at_home=False, at_once=1)
 
@@ -88,3 +98,23 @@ def test_what_is_no_address_of_postgres_is_refused(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(UserError, match=r"KSHIFT_DAGSTER_POSTGRES: it must be an address such as postgresql://"):
         load_settings()
+
+
+def test_a_redis_that_does_not_answer_is_told_in_a_sentence():
+    pytest.importorskip("redis", reason="the extra `cluster` is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    settings = load_settings(executor="celery", celery_broker=f"redis://me:secret@127.0.0.1:{port}/0")
+
+    with pytest.raises(UserError, match=r"the Redis of KSHIFT_CELERY_BROKER does not answer") as caught:
+        refuse_without_redis(settings)
+
+    assert "secret" not in str(caught.value)
+    refuse_without_redis(load_settings())
+
+
+def test_a_worker_without_the_executor_is_told_which_setting_it_needs():
+    found = CliRunner().invoke(app, ["worker"])
+
+    assert isinstance(found.exception, UserError)
+    assert "KSHIFT_EXECUTOR=celery" in str(found.exception)

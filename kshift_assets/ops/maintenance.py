@@ -5,7 +5,7 @@ import polars as pl
 
 from kshift_assets.chess.dump_units import DUMP_UNITS, READER, UNITS_SCHEMA
 from kshift_assets.chess.tables import DUMP_GAMES
-from kshift_assets.reporting import OPTIONAL, OWNER, code_reference_of
+from kshift_assets.reporting import AT_HOME, OPTIONAL, OWNER, code_reference_of
 from resources.lake import Lake
 from resources.maintenance import Maintenance
 from resources.retention import Retention
@@ -38,6 +38,7 @@ def _staged(lake: Lake) -> set[str]:
     kinds={"python", "deltalake"},
     owners=[OWNER],
     tags={"layer": "ops", **OPTIONAL},
+    op_tags=AT_HOME,  # only there it is known what snapshots name
     metadata=code_reference_of(upkeep, "ops/maintenance"),
     code_version="1",
 )
