@@ -21,6 +21,7 @@ from kshift_assets.reporting import (
     schema_check,
     table_metadata,
 )
+from kshift_assets.spool import Spool
 from kshift_assets.tables import polars_schema, summary
 from resources.lake import Lake
 
@@ -28,6 +29,8 @@ from resources.lake import Lake
 # two checks, since a blocking check that fails stops what follows even where it only warns.
 REJECTED_WARNING, REJECTED_FAILURE = 0.01, 0.5
 SMALL_MONTH = 20
+# So many rows are worked on at once: more take more memory, fewer more time.
+ROWS_AT_ONCE = 20_000
 
 
 @dg.multi_asset(
@@ -67,26 +70,31 @@ def clean_games(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[Repor
     players = lake.scan(PLAYER_GAMES.full_name, polars_schema(PLAYER_GAMES.model), month).collect()
     audit, rejected = Audit(GAMES.model, unique="id_game"), Audit(REJECTED_GAMES.model)
     tally = Tally()
-    bad_rows: list[pl.DataFrame] = []
 
-    def games() -> Iterator[pl.DataFrame]:
+    def games(bad_rows: Spool) -> Iterator[pl.DataFrame]:
         nonlocal tally
         tally = Tally()
         bad_rows.clear()
-        dumps = lake.batches(DUMP_GAMES.full_name, polars_schema(DUMP_GAMES.model), month)
-        televised = lake.batches(TV_GAMES.full_name, polars_schema(TV_GAMES.model), month)
+        dumps = lake.batches(DUMP_GAMES.full_name, polars_schema(DUMP_GAMES.model), month, rows=ROWS_AT_ONCE)
+        televised = lake.batches(TV_GAMES.full_name, polars_schema(TV_GAMES.model), month, rows=ROWS_AT_ONCE)
         for good, bad in clean_month(players, dumps, tally, televised):
-            bad_rows.append(bad)
+            bad_rows.add(bad)
             yield good
         for finding in (row_counts(tally), mostly_accepted(tally)):
             if not finding.passed:
                 raise AuditFailed(finding)
 
     try:
-        written = lake.overwrite(GAMES.full_name, lambda: audit.watch(games()), polars_schema(GAMES.model), month)
-        lake.overwrite(
-            REJECTED_GAMES.full_name, lambda: rejected.watch(bad_rows), polars_schema(REJECTED_GAMES.model), month
-        )
+        with Spool(polars_schema(REJECTED_GAMES.model)) as bad_rows:
+            written = lake.overwrite(
+                GAMES.full_name, lambda: audit.watch(games(bad_rows)), polars_schema(GAMES.model), month
+            )
+            lake.overwrite(
+                REJECTED_GAMES.full_name,
+                lambda: rejected.watch(bad_rows.frames()),
+                polars_schema(REJECTED_GAMES.model),
+                month,
+            )
     except AuditFailed as failed:
         yield from refuse(GAMES.key, failed.finding)
         return
