@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 PROGRESS = logging.getLogger("kshift.progress")  # long work tells there how far it is
 
@@ -46,26 +46,32 @@ Listener = Callable[[Batch, Outcome | None], None]
 
 def shown(work: Callable[[Listener], T], console: Console) -> T:
     """Do the work, which tells the listener of the start (no outcome yet) and end of each batch."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("starting", total=None)
 
+        def tell(text: str, share: float | None) -> None:
+            progress.tasks[task].total = None if share is None else 1  # `update` leaves it where it is to be None
+            progress.update(task, description=text, completed=share or 0)
+
         def listen(batch: Batch, outcome: Outcome | None) -> None:
             if outcome is None:
-                progress.reset(task, description=str(batch))
+                progress.reset(task)
+                tell(str(batch), None)
                 return
             for line in _lines(batch, outcome):
                 progress.console.print(line, soft_wrap=True)
 
-        with _told(lambda text: progress.update(task, description=text)):
+        with _told(tell):
             return work(listen)
 
 
 @contextmanager
-def _told(tell: Callable[[str], None]) -> Iterator[None]:
-    """Hand on what long work says of its progress."""
+def _told(tell: Callable[[str, float | None], None]) -> Iterator[None]:
+    """Hand on what long work says of its progress, with the share that is done, from 0 to 1, if it says that."""
     handler = logging.Handler()
-    handler.emit = lambda record: tell(record.getMessage())  # type: ignore[method-assign]  # the whole of this one
+    # The whole of this one.
+    handler.emit = lambda record: tell(record.getMessage(), getattr(record, "share", None))  # type: ignore[method-assign]
     level = PROGRESS.level
     PROGRESS.setLevel(logging.INFO)
     PROGRESS.addHandler(handler)
