@@ -6,10 +6,12 @@ import pwd
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,7 +30,7 @@ def program(name: str, package: str) -> str:
 
 
 @contextmanager
-def serving(command: list[str], log: Path, is_up: Callable[[], bool], **options: object) -> Iterator[None]:
+def serving(command: list[str], log: Path, is_up: Callable[[], bool], **options: Any) -> Iterator[None]:
     """A server, from the moment that it answers until the block ends."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, **options)
@@ -85,28 +87,28 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an empty Postgres; it does not run as root, so then as Debian's user for it."""
-    port, folder = free_port(), tmp_path_factory.mktemp("postgres")
-    owner = "postgres" if getpass.getuser() == "root" else getpass.getuser()
-    options: dict[str, object] = {}
-    if getpass.getuser() == "root":
-        account = pwd.getpwnam(owner)
-        shutil.chown(folder, account.pw_uid, account.pw_gid)
-        for above in folder.parents:  # pytest's folders let nobody else in
-            if str(above).startswith("/tmp/pytest"):  # noqa: S108  # not ours to write to, only to walk through
-                above.chmod(above.stat().st_mode | 0o011)
-        options = {"user": account.pw_uid, "group": account.pw_gid}
-    data = folder / "data"
-    make = [program("initdb", "postgresql"), "-D", str(data), "-U", "dagster", "-A", "trust", "-E", "UTF8", "--no-sync"]
-    made = subprocess.run(make, capture_output=True, text=True, check=False, cwd=folder, **options)
-    assert made.returncode == 0, made.stderr
-    command = [program("postgres", "postgresql"), "-D", str(data), "-p", str(port), "-k", str(folder)]
-    command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-    ask = [program("pg_isready", "postgresql"), "-h", "127.0.0.1", "-p", str(port), "-q"]
+def postgres() -> Iterator[str]:
+    """The address of an empty Postgres; it does not run as root, so then as Debian's user for it.
 
-    def is_up() -> bool:
-        return subprocess.run(ask, check=False).returncode == 0
+    Its folder is not pytest's, which each start of pytest closes for all users but its own.
+    """
+    port, is_root = free_port(), getpass.getuser() == "root"
+    account = pwd.getpwnam("postgres" if is_root else getpass.getuser())
+    options: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid} if is_root else {}
+    with tempfile.TemporaryDirectory(prefix="kshift-postgres-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        data = folder / "data"
+        if is_root:
+            shutil.chown(folder, account.pw_uid, account.pw_gid)
+        make = [program("initdb", "postgresql"), "-D", str(data), "-U", "dagster", "-A", "trust", "-E", "UTF8"]
+        made = subprocess.run(make, capture_output=True, text=True, check=False, cwd=folder, **options)
+        assert made.returncode == 0, made.stderr
+        command = [program("postgres", "postgresql"), "-D", str(data), "-p", str(port), "-k", str(folder)]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        ask = [program("pg_isready", "postgresql"), "-h", "127.0.0.1", "-p", str(port), "-q"]
 
-    with serving(command, folder.parent / "postgres.log", is_up, cwd=folder, **options):
-        yield f"postgresql://dagster@127.0.0.1:{port}/postgres"
+        def is_up() -> bool:
+            return subprocess.run(ask, check=False).returncode == 0
+
+        with serving(command, folder / "postgres.log", is_up, cwd=folder, **options):
+            yield f"postgresql://dagster@127.0.0.1:{port}/postgres"
