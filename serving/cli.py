@@ -215,6 +215,18 @@ def alerts(
 
 
 @app.command()
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no server.")] = False,  # noqa: FBT002  # a flag of the command line
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002  # a flag of the command line
+) -> None:
+    """Is this installation fit to run? A remedy for each finding; exit code 1 if there is one."""
+    from serving.doctor import examine, show
+
+    found = list(examine(load_settings(), offline=offline))
+    raise typer.Exit(1 if show(found, console, as_json=as_json) else 0)
+
+
+@app.command()
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI on 127.0.0.1.")] = 3000,
 ) -> None:
