@@ -79,6 +79,7 @@ $(PEERS): pyproject.toml | $(STAMP)
 
 bench: $(PEERS)  ## measure everything, beside what one would take instead: medians, as tables and as JSON (about 40 minutes)
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	$(BIN)/python benchmarks/page.py
 
 bench-quick: $(PEERS)  ## the same with few games, to see that it works (a few minutes)
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py --quick || exit 1; done

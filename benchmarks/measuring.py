@@ -162,7 +162,7 @@ class Target:
         """One line for the terminal."""
         sign = "≥" if self.at_least else "≤"
         verdict = "[green]met[/]" if self.is_met else "[red]MISSED[/]"
-        return f"{self.what}: {_number(self.measured)} ({sign} {_number(self.limit)}: {verdict})"
+        return f"{self.what}: {number(self.measured)} ({sign} {number(self.limit)}: {verdict})"
 
 
 @dataclass(frozen=True)
@@ -195,11 +195,12 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -
     for position, column in enumerate(columns):
         table.add_column(column, justify="right" if position else "left")
     for row in rows:
-        table.add_row(*(value if isinstance(value, str) else _number(value) for value in row))
+        table.add_row(*(value if isinstance(value, str) else number(value) for value in row))
     console.print(table)
 
 
-def _number(value: Any) -> str:  # noqa: ANN401  # whatever a table holds
+def number(value: float | None) -> str:
+    """A number with as many digits as say something."""
     if value is None:
         return ""
     return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 100 else f"{value:,.3g}"  # noqa: PLR2004  # digits

@@ -1,6 +1,7 @@
 """The pipeline as work to measure: real assets, run the way `kshift run` runs them, in a lakehouse of their own."""
 
 import hashlib
+import shutil
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -94,6 +95,7 @@ def documents_to_games(number: int) -> Work:
 def publish(dumps: str, home: str | None = None) -> Work:
     """A dump to the published snapshot in a new lakehouse, in this process, with every plugin but GamePlugins."""
     folder = Path(home) if home else temporary_folder() / "home"
+    shutil.rmtree(folder, ignore_errors=True)
     settings = load_settings(home=folder, dump_dir=Path(dumps))
     prepare(settings)
     plugins = [plugin for plugin in find_plugins() if not isinstance(plugin, GamePlugin)]

@@ -169,6 +169,11 @@ def kept_dump(number: int) -> Path:
     return folder
 
 
+def kept_lakehouse(number: int) -> Path:
+    """Where the lakehouse with so many games is that was published last."""
+    return KEPT / f"lakehouse_{number}"
+
+
 def _write_one_frame(file: BinaryIO, text: Iterator[bytes]) -> int:
     n_bytes = 0
     with zstandard.ZstdCompressor(compression_params=_PARAMETERS).stream_writer(file, closefd=False) as writer:
