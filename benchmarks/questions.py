@@ -16,7 +16,10 @@ PLAYER = player_names(100)[99].decode().lower()
 """One who plays more than most, yet is no machine."""
 QUESTIONS = {
     "player_summary of one player": f"SELECT * FROM marts.player_summary WHERE id_user = '{PLAYER}'",  # noqa: S608  # ours
-    "an opening's results by rating band": """
+    "opening results by rating band": """
+        SELECT n_rating_band, sum(n_games) AS n_games, sum(n_white_wins) AS n_white_wins, sum(n_draws) AS n_draws
+        FROM marts.opening_bands WHERE val_eco = 'B01' GROUP BY ALL ORDER BY ALL""",
+    "the same, counted in chess.games": """
         SELECT (n_rating_white + n_rating_black) // 400 * 200 AS n_rating, count(*) AS n_games,
             count_if(val_result = '1-0') AS n_white_wins, count_if(val_result = '0-1') AS n_black_wins
         FROM chess.games WHERE val_eco = 'B01' GROUP BY ALL ORDER BY ALL""",
