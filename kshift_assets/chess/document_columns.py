@@ -29,7 +29,7 @@ from kshift_assets.chess.evaluation import JUDGMENTS
 from kshift_assets.chess.texts import are_usual_json, are_words, blanks_in
 from plugins.chess_rules.arrays import texts_of
 
-_AT_ONCE = 20_000
+_AT_ONCE = 10_000
 _FEW = 16
 """So many documents, one of them odd, are read one by one."""
 _BLOCK_BYTES = 4 << 20
