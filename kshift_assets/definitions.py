@@ -52,6 +52,7 @@ from resources.following import Following
 from resources.http import NO_TOKEN, Access, user_agent
 from resources.lake import Lake
 from resources.lichess import Lichess
+from resources.memory import bound_memory
 from resources.retention import Retention
 from resources.settings import Settings, load_settings
 from resources.snapshots import Snapshots
@@ -212,4 +213,5 @@ def outside_world(settings: Settings) -> dict[str, object]:
     }
 
 
+bound_memory()
 defs = build(load_settings())
