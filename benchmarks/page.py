@@ -14,20 +14,21 @@ Result = dict[str, Any]
 
 
 def results() -> dict[str, Result]:
-    """The results that there are, by their benchmark."""
+    """The results that there are, by their benchmark; those that do not say when are left out."""
     paths = {name: HERE / "results" / f"{name}.json" for name in NAMES}
-    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
+    found = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
+    return {name: result for name, result in found.items() if "measured_at" in result}
 
 
 def machines(found: dict[str, Result]) -> Iterator[str]:
     """Where each was measured, and with what."""
-    yield "| benchmark | measured | processor | cores | memory, GB | Python | load beforehand |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| benchmark | measured | rounds | processor | cores | memory, GB | Python | load beforehand |"
+    yield "|---|---|---|---|---|---|---|---|"
     for name, result in found.items():
         one = result["machine"]
         yield (
-            f"| `{name}` | {result['measured_at']} | {one['cpu']} | {one['cores']} | {one['memory_gb']} | "
-            f"{one['python']} | {one['load_of_the_last_15_minutes']} |"
+            f"| `{name}` | {result['measured_at']} | {result['rounds']} | {one['cpu']} | {one['cores']} | "
+            f"{one['memory_gb']} | {one['python']} | {one['load_of_the_last_15_minutes']} |"
         )
 
 
