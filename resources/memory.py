@@ -13,5 +13,7 @@ MAPPED_BYTES = 1 << 20
 
 def bound_memory() -> bool:
     """Have this process give freed memory back; whether its C library can. Reading a large dump takes 300 MB less."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None  # musl has none
-    return bool(mallopt) and all((mallopt(_ARENA_MAX, ARENAS), mallopt(_MMAP_THRESHOLD, MAPPED_BYTES)))
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:  # as in musl
+        return False
+    return bool(mallopt(_ARENA_MAX, ARENAS) and mallopt(_MMAP_THRESHOLD, MAPPED_BYTES))
