@@ -170,12 +170,13 @@ def test_two_workers_of_which_one_is_killed_make_what_one_process_makes(
         by_step[one, step].add(name)
     assert [step for step, makers in by_step.items() if makers == set(names)], "nothing was begun anew elsewhere"
     assert {one.tags["dagster/partition"] for one in runs} == set(MONTHS)
+    print({what: round(seconds, 1) for what, seconds in times.items()}, "steps:", len(by_step))  # noqa: T201
     assert sum(table.full_name.startswith("analytics.") for table in tables()) >= 12
     for table in tables():
         expected = rows(f"{alone['KSHIFT_HOME']}/lake", table)
         assert rows("s3://lake/spread", table).equals(expected), table.full_name
-        assert expected.height or table.full_name == "analytics.engine_eval", f"{table.full_name} is empty"
-    print({what: round(seconds, 1) for what, seconds in times.items()}, "steps:", len(by_step))  # noqa: T201
+        # Nobody is followed, and there is no engine.
+        assert expected.height or table.schema == "marts" or table.optional, f"{table.full_name} is empty"
 
 
 def _timed(*arguments: str, settings: dict[str, str]) -> float:
