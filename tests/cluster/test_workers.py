@@ -20,6 +20,7 @@ import pytest
 import zstandard
 from dagster import DagsterInstance
 from drills.web import environment, kshift, until
+from polars.testing import assert_frame_equal
 
 from kshift_assets.definitions import consumer_tables, find_plugins
 from kshift_assets.reporting import Table
@@ -107,8 +108,8 @@ def tables() -> list[Table]:
 def rows(uri: str, table: Table) -> pl.DataFrame:
     frame = Lake(uri=uri).scan(table.full_name, polars_schema(table.model)).collect()
     kept = frame.drop(OWN_TIMES & set(frame.columns))
-    texts = kept.select(pl.struct(pl.all()).map_elements(str, pl.String).alias("text"))["text"]
-    return kept[texts.arg_sort()]
+    texts = kept.select(pl.struct(pl.exclude(pl.Float32, pl.Float64)).map_elements(str, pl.String).alias("text"))
+    return kept[texts["text"].arg_sort()]
 
 
 def test_two_workers_of_which_one_is_killed_make_what_one_process_makes(
@@ -174,7 +175,8 @@ def test_two_workers_of_which_one_is_killed_make_what_one_process_makes(
     assert sum(table.full_name.startswith("analytics.") for table in tables()) >= 12
     for table in tables():
         expected = rows(f"{alone['KSHIFT_HOME']}/lake", table)
-        assert rows("s3://lake/spread", table).equals(expected), table.full_name
+        # DuckDB adds up with several threads: a mean rounded to four digits can differ in the last, run by run.
+        assert_frame_equal(rows("s3://lake/spread", table), expected, rel_tol=0, abs_tol=0.0002)
         # Nobody is followed, and there is no engine.
         assert expected.height or table.schema == "marts" or table.optional, f"{table.full_name} is empty"
 
