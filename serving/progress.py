@@ -74,12 +74,14 @@ def _told(tell: Callable[[str, float | None], None]) -> Iterator[None]:
     handler.emit = lambda record: tell(record.getMessage(), getattr(record, "share", None))  # type: ignore[method-assign]
     level = PROGRESS.level
     PROGRESS.setLevel(logging.INFO)
+    PROGRESS.propagate = False  # else they would stand in the terminal once more, a line each
     PROGRESS.addHandler(handler)
     try:
         yield
     finally:
         PROGRESS.removeHandler(handler)
         PROGRESS.setLevel(level)
+        PROGRESS.propagate = True
 
 
 def _lines(batch: Batch, outcome: Outcome) -> Iterator[str]:

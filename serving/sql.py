@@ -77,8 +77,9 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Answer:
     return Answer(columns, rows())
 
 
-def write(answer: Answer, form: str, out: IO[str] = sys.stdout) -> None:
+def write(answer: Answer, form: str, out: IO[str] | None = None) -> None:
     """Print an answer as a table for people, as CSV, or as JSON, one array of objects."""
+    out = out or sys.stdout
     match form:
         case "csv":
             _write_csv(answer, out)

@@ -19,7 +19,7 @@ from tests.legal_games import flipped, flipped_san, legal_game
 PLUGINS = [plugin for plugin in discover(COLUMNS) if isinstance(plugin, ColumnPlugin | GamePlugin)]
 COLUMNAR = [plugin for plugin in PLUGINS if isinstance(plugin, ColumnPlugin)]
 
-SIGNED = ("val_eval_before_cp", "val_eval_after_cp", "val_swing_cp", "val_swing_win_pct")
+SIGNED = ("val_eval_before_cp", "val_eval_after_cp", "val_swing_cp", "val_swing_win_pct", "n_lead_middlegame")
 """Columns of White's view, of which the other side's is the negative."""
 FLIPPED = {
     **{name: lambda value: None if value is None else -value for name in SIGNED},

@@ -130,13 +130,13 @@ def test_players_are_followed_and_forgotten(kshift_here: Kshift) -> None:
     assert "2 followed: anna-b, dora" in kshift_here("untrack", "CARL").stdout
 
 
-def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> None:
+def test_a_dump_is_run_queried_and_reported(kshift: Kshift, kshift_here: Kshift, tmp_path: Path) -> None:
     dumps = tmp_path / "dumps"
     dumps.mkdir()
     games = [pgn(f"aaaaaaa{number}", white="<b>=SUM(1)</b>" if number == 1 else "Amber") for number in range(3)]
     (dumps / "lichess_db_standard_rated_2024-01.pgn").write_text("".join(games))
     settings = {"KSHIFT_DUMP_DIR": str(dumps)}
-    never = kshift("status", "--json", **settings)
+    never = kshift_here("status", "--json", **settings)
     assert never.returncode == 1
     assert {table["state"] for table in json.loads(never.stdout)["tables"]} == {"never made", "empty"}
 
@@ -162,21 +162,21 @@ def test_a_dump_is_run_queried_and_reported(kshift: Kshift, tmp_path: Path) -> N
     )
     assert len(rows) == 1
     assert "id_user_white" in rows[0]["val_reasons"]
-    assert kshift("sql", "SELECT count(*) AS games FROM chess.games").stdout.split() == ["games", "───────", "2"]
+    assert kshift_here("sql", "SELECT count(*) AS games FROM chess.games").stdout.split() == ["games", "───────", "2"]
 
-    state = kshift("status", "--json", **settings)
+    state = kshift_here("status", "--json", **settings)
     assert state.returncode == 0, state.stdout
     tables = {table["table"]: table for table in json.loads(state.stdout)["tables"]}
     assert tables["marts.player_summary"]["state"] == "warned"
     assert "days old" in " ".join(tables["marts.player_summary"]["problems"])
     assert tables["published.snapshot"]["state"] == "fresh"
     assert tables["chess.games"]["rows"] == 2
-    assert f"snapshot {json.loads(state.stdout)['snapshot']}" in kshift("status", **settings).stdout
-    history = json.loads(kshift("runs", "--json").stdout)
+    assert f"snapshot {json.loads(state.stdout)['snapshot']}" in kshift_here("status", **settings).stdout
+    history = json.loads(kshift_here("runs", "--json").stdout)
     assert {row["val_launcher"] for row in history} == {"kshift"}
-    published = json.loads(kshift("sql", "SELECT id_run FROM ops.runs", "--format", "json").stdout)
+    published = json.loads(kshift_here("sql", "SELECT id_run FROM ops.runs", "--format", "json").stdout)
     assert {row["id_run"] for row in published} <= {row["id_run"] for row in history}
-    assert kshift("runs", "--failed").returncode == 0
+    assert kshift_here("runs", "--failed").returncode == 0
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def _same(texts: list[str]) -> None:
     assert read_documents(texts).to_dicts() == read_one_by_one(texts).to_dicts()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(_texts(), max_size=6))
 @example([orjson.dumps(WHOLE).decode()] * 40)
 def test_documents_say_the_same_read_by_columns_and_one_by_one(texts: list[str]) -> None:

@@ -71,7 +71,7 @@ def by_units(file: DumpFile) -> pl.DataFrame:
     return rows
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=TEXTS, cuts=st.data(), unit_bytes=st.integers(1, 400))
 def test_every_game_comes_once_wherever_the_file_is_cut(data: bytes, cuts: st.DataObject, unit_bytes: int) -> None:
     at = cuts.draw(st.lists(st.integers(0, len(data)), max_size=8))
