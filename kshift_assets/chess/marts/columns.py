@@ -23,7 +23,18 @@ percent = partial(pa.Field, nullable=True, in_range={"min_value": 0, "max_value"
 class ResultsAddUp(pa.DataFrameModel):
     """For models that count finished games: each was won, drawn or lost."""
 
-    @pa.dataframe_check(name="results_add_up")
+    @pa.dataframe_check
     @classmethod
-    def _results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
+    def results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
+        """Whether each game is counted once. Its name is the rule's: pandera forgets another one in subclasses."""
         return data.lazyframe.select(pl.col("n_games") == pl.sum_horizontal("n_wins", "n_draws", "n_losses"))
+
+
+class OutcomesAddUp(pa.DataFrameModel):
+    """For models that count finished games by who won: White, nobody or Black."""
+
+    @pa.dataframe_check
+    @classmethod
+    def results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
+        """Whether each game is counted once."""
+        return data.lazyframe.select(pl.col("n_games") == pl.sum_horizontal("n_white_wins", "n_draws", "n_black_wins"))

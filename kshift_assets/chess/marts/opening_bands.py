@@ -2,14 +2,13 @@
 
 import pandera.polars as pa
 import polars as pl
-from pandera.api.polars.types import PolarsData
 
-from kshift_assets.chess.marts.columns import ECO, count, percent, speed
+from kshift_assets.chess.marts.columns import ECO, OutcomesAddUp, count, percent, speed
 from kshift_assets.chess.marts.mart import Account, Mart
-from kshift_assets.chess.marts.opening_results import BAND, OPENING_COUNTS, OPENING_SPEEDS
+from kshift_assets.chess.marts.opening_results import BAND, OPENING_COUNTS, OPENING_SPEEDS, OUTCOMES_ADDED
 
 
-class OpeningBands(pa.DataFrameModel):
+class OpeningBands(OutcomesAddUp):
     """Results of standard chess by opening, speed and rating band: games in which both ratings are known."""
 
     val_eco: str = pa.Field(str_matches=ECO, description="ECO code")
@@ -24,24 +23,15 @@ class OpeningBands(pa.DataFrameModel):
     n_black_wins: pl.Int64 = count(description="Games that Black won")
     n_white_score_pct: pl.Float64 = percent(nullable=False, description="White's points per game, percent")
 
-    @pa.dataframe_check(name="results_add_up")
-    @classmethod
-    def _results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
-        return data.lazyframe.select(pl.col("n_games") == pl.sum_horizontal("n_white_wins", "n_draws", "n_black_wins"))
 
-
-SQL = """
+SQL = f"""
 SELECT val_eco, val_family, val_speed, n_rating_band,
-    sum(part.n_games) AS n_games,
-    sum(part.n_white_wins) AS n_white_wins,
-    sum(part.n_draws) AS n_draws,
-    sum(part.n_black_wins) AS n_black_wins,
-    100 * (sum(part.n_white_wins) + 0.5 * sum(part.n_draws)) / sum(part.n_games) AS n_white_score_pct
+    {OUTCOMES_ADDED}
 FROM partials.opening_speeds AS part
 WHERE n_rating_band IS NOT NULL
 GROUP BY ALL
 ORDER BY ALL
-"""
+"""  # noqa: S608  # constants of this package
 
 mart = Mart(
     name="opening_bands",

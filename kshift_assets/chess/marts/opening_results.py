@@ -2,14 +2,14 @@
 
 import pandera.polars as pa
 import polars as pl
-from pandera.api.polars.types import PolarsData
 
+from kshift_assets.chess.marts.columns import OutcomesAddUp
 from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.schemas import SPEEDS
 
 
-class OpeningResults(pa.DataFrameModel):
+class OpeningResults(OutcomesAddUp):
     """Results of standard chess by opening and speed."""
 
     val_eco: str = pa.Field(str_matches=r"^[A-E][0-9]{2}$", description="ECO code")
@@ -24,11 +24,6 @@ class OpeningResults(pa.DataFrameModel):
     )
     n_rating_mean: pl.Float64 = pa.Field(nullable=True, description="Mean rating of both sides")
     n_plies_mean: pl.Float64 = pa.Field(ge=0, description="Mean length, plies")
-
-    @pa.dataframe_check(name="results_add_up")
-    @classmethod
-    def _results_add_up(cls, data: PolarsData) -> pl.LazyFrame:
-        return data.lazyframe.select(pl.col("n_games") == pl.sum_horizontal("n_white_wins", "n_draws", "n_black_wins"))
 
 
 BAND = 200
@@ -62,19 +57,22 @@ WHERE {_COUNTED} AND id_game IN (SELECT id_game FROM analytics.opening WHERE {_K
     reads=("chess.games", "analytics.opening"),
 )
 
-SQL = """
-SELECT val_eco, val_family, val_speed,
-    sum(part.n_games) AS n_games,
+OUTCOMES_ADDED = """sum(part.n_games) AS n_games,
     sum(part.n_white_wins) AS n_white_wins,
     sum(part.n_draws) AS n_draws,
     sum(part.n_black_wins) AS n_black_wins,
-    100 * (sum(part.n_white_wins) + 0.5 * sum(part.n_draws)) / sum(part.n_games) AS n_white_score_pct,
+    100 * (sum(part.n_white_wins) + 0.5 * sum(part.n_draws)) / sum(part.n_games) AS n_white_score_pct"""
+"""The results of all months, from those of OPENING_SPEEDS as `part`."""
+
+SQL = f"""
+SELECT val_eco, val_family, val_speed,
+    {OUTCOMES_ADDED},
     sum(ratings) / sum(n_rated) AS n_rating_mean,
     sum(plies) / sum(part.n_games) AS n_plies_mean
 FROM partials.opening_speeds AS part
 GROUP BY ALL
 ORDER BY ALL
-"""
+"""  # noqa: S608  # constants of this package
 
 mart = Mart(
     name="opening_results",
