@@ -6,10 +6,8 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 from dagster import DagsterInstance
-from dagster._core.storage.asset_check_execution_record import (
-    AssetCheckExecutionResolvedStatus,  # the only name under which Dagster 1.13 has it
-)
 
+from kshift_assets import check_states
 from kshift_assets.automation import ON_SETTLED_CHANGE_OR_NIGHTLY
 from kshift_assets.chess.position_search import MACROS
 from kshift_assets.chess.schemas import Failures, Moves
@@ -103,15 +101,10 @@ def contents(pins: Sequence[Pin]) -> str:
 
 def failed_checks(instance: DagsterInstance, checks: Sequence[dg.AssetCheckSpec]) -> list[str]:
     """Those of the checks, with their months, whose newest result is a failure."""
-    states = instance.event_log_storage.get_asset_check_state([(spec.key, spec.partitions_def) for spec in checks])
-    failed = []
-    for spec in checks:
-        subset = states[spec.key].subsets.get(AssetCheckExecutionResolvedStatus.FAILED)
-        if subset is None or subset.is_empty:
-            continue
-        months = f" ({', '.join(sorted(subset.subset_value.get_partition_keys()))})" if spec.partitions_def else ""
-        failed.append(f"{spec.key.asset_key.to_user_string()}:{spec.name}{months}")
-    return failed
+    return [
+        f"{spec.asset_key.to_user_string()}:{spec.name}{f' ({months})' if months else ''}"
+        for spec, months in check_states.failed(instance, checks)
+    ]
 
 
 def audit(connection: duckdb.DuckDBPyConnection, pins: Sequence[Pin], analytics: Sequence[Table]) -> list[Finding]:

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterInstance
-from dagster._core.storage.asset_check_execution_record import (
-    AssetCheckExecutionResolvedStatus,  # the only name under which Dagster 1.13 has it
-)
 
+from kshift_assets import check_states
 from kshift_assets.ops.events import Row, rows_of, updated
 from resources.alerts import Alert, Alerts
 from resources.clock import Clock, SystemClock
@@ -104,16 +102,11 @@ def _month(row: Row) -> str:
 
 def failed_checks(instance: DagsterInstance, checks: Sequence[dg.AssetCheckSpec]) -> list[Alert]:
     """Checks whose newest result, in any month, is a failure: one alert each, with its months."""
-    states = instance.event_log_storage.get_asset_check_state([(spec.key, spec.partitions_def) for spec in checks])
     found = []
-    for spec in checks:
-        subset = states[spec.key].subsets.get(AssetCheckExecutionResolvedStatus.FAILED)
-        if subset is None or subset.is_empty:
-            continue
-        name = spec.asset_key.to_user_string()
-        months = f" in {', '.join(sorted(subset.subset_value.get_partition_keys()))}" if spec.partitions_def else ""
+    for spec, months in check_states.failed(instance, checks):
+        name, where = spec.asset_key.to_user_string(), f" in {months}" if months else ""
         weight = "nothing made from it is published until it passes" if spec.blocking else "a warning: it stops nothing"
-        text = f"the check {spec.name} failed{months}: {weight}"
+        text = f"the check {spec.name} failed{where}: {weight}"
         found.append(Alert(f"{name}:{spec.name}", "trouble", text, "check", path=f"/assets/{name}?view=checks"))
     return found
 
