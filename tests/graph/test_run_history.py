@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from kshift_assets.ops import events
 from kshift_assets.ops.history import note_runs
 from kshift_assets.ops.tables import RUN_STEPS, RUNS
 from kshift_assets.tables import polars_schema
@@ -64,6 +65,18 @@ def test_every_step_is_there_with_what_it_made(published: Lakehouse) -> None:
     assert row["n_rows"] == 2
     assert row["n_checks"] >= 3
     assert row["n_checks_failed"] == 0
+
+
+def test_a_step_that_breaks_a_rule_is_told_of_its_own_table_and_nothing_is_written(
+    lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lakehouse.make("chess/openings")
+    monkeypatch.setattr(events, "_STEP_STATES", events._STEP_STATES | {dg.DagsterEventType.STEP_SUCCESS: "splendid"})
+    [outcome] = lakehouse.make("ops/runs")
+    assert "break a rule" in outcome.problems[0]
+    assert lakehouse.failed_checks() == {"ops/run_steps:schema"}
+    assert runs(lakehouse) == {}
+    assert steps(lakehouse).is_empty()
 
 
 def test_a_history_of_runs_is_no_reason_to_publish(published: Lakehouse) -> None:
