@@ -1,6 +1,8 @@
 """Fixtures that all tests share: a lakehouse in a temporary folder, and an instance of Dagster that forgets."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +10,12 @@ import dagster as dg
 import pytest
 from dagster import DagsterInstance
 
+from commands import Kshift
 from lakehouse import Lakehouse
 from plugins.chess.largest_swing import plugin as largest_swing
 from plugins.chess.move_count import plugin as move_count
 from plugins.chess.opening import plugin as opening
+from serving.cli import main
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +45,21 @@ def lakehouse(tmp_path: Path, instance: DagsterInstance) -> Lakehouse:
 def whole_lakehouse(tmp_path: Path, instance: DagsterInstance) -> Lakehouse:
     """The same with everything that there is."""
     return Lakehouse(tmp_path, instance)
+
+
+@pytest.fixture
+def kshift_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Kshift:
+    """`kshift` in this process: importing Dagster takes a second each time in others."""
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("COLUMNS", "200")
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["kshift", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        printed = capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, int(stop.value.code or 0), printed.out, printed.err)
+
+    return run

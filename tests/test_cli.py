@@ -8,17 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from commands import Kshift
 from lakehouse import Lakehouse, pgn
-from serving.cli import main
 
 ROOT = Path(__file__).parents[1]
-Kshift = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -36,24 +34,6 @@ def kshift(tmp_path: Path) -> Kshift:
             check=False,
             timeout=120,
         )
-
-    return run
-
-
-@pytest.fixture
-def kshift_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Kshift:
-    """The same in this process, for the many refusals: importing Dagster takes a second each time."""
-
-    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("COLUMNS", "200")
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["kshift", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        printed = capfd.readouterr()
-        return subprocess.CompletedProcess(arguments, int(stop.value.code or 0), printed.out, printed.err)
 
     return run
 

@@ -1,10 +1,8 @@
 """Snapshots in people's hands: listed, put back, kept for ever, and held beside each other."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -12,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commands import Kshift
 from resources.errors import UserError
 from resources.lake import Lake, duckdb_type, parquet_sql
 from resources.snapshots import DATABASE, Pin, Snapshots
-from serving.cli import main
 from serving.history import Difference, differences, kept
 
 SCHEMA = pl.Schema({"id_row": pl.Int64, "val_text": pl.String, "arr_numbers": pl.List(pl.Int64)})
@@ -119,44 +117,28 @@ def test_the_numbers_are_those_of_sets_of_rows(
         assert found.changed == sum(texts[0][key] != texts[1][key] for key in texts[0].keys() & texts[1].keys())
 
 
-@pytest.fixture
-def kshift(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["kshift", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        printed = capfd.readouterr()
-        return subprocess.CompletedProcess(arguments, int(stop.value.code or 0), printed.out, printed.err)
-
-    return run
-
-
 def test_a_rollback_is_seen_by_the_next_reader_and_ends_with_the_next_snapshot(
-    lake: Lake, snapshots: Snapshots, kshift: Callable[..., subprocess.CompletedProcess[str]]
+    lake: Lake, snapshots: Snapshots, kshift_here: Kshift
 ) -> None:
     first, second = publish(lake, snapshots, [(1, "a", [])]), publish(lake, snapshots, [(1, "b", [])])
     count = ("sql", f"SELECT val_text FROM {TABLE}", "--format", "json")
-    assert json.loads(kshift(*count).stdout) == [{"val_text": "b"}]
+    assert json.loads(kshift_here(*count).stdout) == [{"val_text": "b"}]
     assert (
-        kshift("rollback", first).stdout == f"Consumers now read {first}, until the next snapshot passes its checks.\n"
+        kshift_here("rollback", first).stdout
+        == f"Consumers now read {first}, until the next snapshot passes its checks.\n"
     )
-    assert json.loads(kshift(*count).stdout) == [{"val_text": "a"}]
-    listed = json.loads(kshift("snapshots", "--json").stdout)
+    assert json.loads(kshift_here(*count).stdout) == [{"val_text": "a"}]
+    listed = json.loads(kshift_here("snapshots", "--json").stdout)
     assert [(one["snapshot"], one["is_latest"]) for one in listed] == [(second, False), (first, True)]
-    told = json.loads(kshift("diff", first, second, "--json").stdout)
+    told = json.loads(kshift_here("diff", first, second, "--json").stdout)
     assert [(one["table"], one["changed"]) for one in told] == [(TABLE, 1)]
     publish(lake, snapshots, [(1, "c", [])])
-    assert json.loads(kshift(*count).stdout) == [{"val_text": "c"}]
+    assert json.loads(kshift_here(*count).stdout) == [{"val_text": "c"}]
 
 
-def test_what_cannot_be_is_refused_in_a_sentence(
-    snapshots: Snapshots, kshift: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_what_cannot_be_is_refused_in_a_sentence(snapshots: Snapshots, kshift_here: Kshift) -> None:
     for command in (["rollback", "2020"], ["pin", "2020"], ["unpin", "../x"], ["diff", "latest", "latest"]):
-        found = kshift(*command)
+        found = kshift_here(*command)
         assert found.returncode == 2
         assert "is no snapshot (nothing is published yet): see `kshift snapshots`" in found.stderr
     assert not Path(snapshots.folder).exists()

@@ -5,7 +5,6 @@ Minutes, not seconds: each process carries what it fetched through the whole gra
 
 import os
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance
 
+from commands import KSHIFT, Processes
 from kshift_assets.chess.game_store import GAMES_SCHEMA
 from kshift_assets.chess.tables import PLAYER_GAMES
 from resources.lake import Lake
@@ -26,12 +26,12 @@ PLAYERS = ["alice_a", "carol", "dave"]
 LONGEST = 240
 
 
-class Household:
+class Household(Processes):
     """A lakehouse on disk, and `kshift` as processes of their own in it."""
 
     def __init__(self, folder: Path, server: ReplayServer) -> None:
+        super().__init__()
         self.folder, self.server = folder, server
-        self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
         environment = {
@@ -41,23 +41,7 @@ class Household:
             "KSHIFT_LICHESS_URL": self.server.url,
             "KSHIFT_PAGE_GAMES": "10",
         }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "serving.cli", *arguments],
-            cwd=self.folder,
-            env=environment | settings,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.processes.append(process)
-        return process
-
-    def end(self) -> None:
-        """Leave no process behind that a failed test no longer waits for."""
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
+        return self.begin([*KSHIFT, *arguments], environment | settings, self.folder)
 
     def kshift(self, *arguments: str, **settings: str) -> str:
         """Run a command to its end, which must be a good one; what it printed."""

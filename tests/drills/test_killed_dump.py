@@ -1,7 +1,6 @@
 """A month's dump that is killed while it is read, and two runs that read it at once: `kshift` as separate processes."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from web import environment
 
+from commands import Processes
 from kshift_assets.chess.dump_units import DUMP_UNITS, UNITS_SCHEMA
 from kshift_assets.chess.pgn import read_games
 from kshift_assets.chess.tables import DUMP_GAMES
@@ -23,38 +23,27 @@ MONTH = "2024-01"
 N_UNITS, UNIT_GAMES = 60, 50
 DATA = ["".join(pgn(f"g{number:03}{game:04}") for game in range(UNIT_GAMES)).encode() for number in range(N_UNITS)]
 # The console command, with units of a frame each.
-KSHIFT = "import resources.dump_units as u; u.UNIT_BYTES = 1; from serving.cli import main; main()"
+SMALL_UNITS = "import resources.dump_units as u; u.UNIT_BYTES = 1; from serving.cli import main; main()"
 
 
-class Scene:
+class Scene(Processes):
     """A dump, and processes that read it."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         (folder / "dumps").mkdir()
         (folder / "dumps" / f"lichess_db_standard_rated_{MONTH}.pgn.zst").write_bytes(frames(*DATA))
         self.settings = {"KSHIFT_HOME": str(folder / "home"), "KSHIFT_DUMP_DIR": str(folder / "dumps")}
         self.lake = Lake(uri=str(folder / "home" / "lake"))
-        self.processes: list[subprocess.Popen[str]] = []
 
     def start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", KSHIFT, "run", "lichess/dump_games", "--partition", MONTH]
-        process = subprocess.Popen(
-            command, env=environment(self.settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        self.processes.append(process)
-        return process
+        program = ["-c", SMALL_UNITS, "run", "lichess/dump_games", "--partition", MONTH]
+        return self.begin(program, environment(self.settings))
 
     def finish(self, process: subprocess.Popen[str]) -> None:
         printed, _ = process.communicate(timeout=200)
         assert process.returncode == 0, printed
         assert f"lichess/dump_games {MONTH}: {N_UNITS * UNIT_GAMES:,} rows" in printed
-
-    def end(self) -> None:
-        """Leave no process behind that a failed test no longer waits for."""
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
 
     def wait_for_units(self, number: int) -> pl.DataFrame:
         """The journal, once it has so many units."""

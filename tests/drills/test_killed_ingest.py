@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance
 
+from commands import KSHIFT, Processes
 from kshift_assets.chess.tables import PLAYER_GAMES
 from serving.replay import Manners, ReplayServer
 from serving.replay_world import World
@@ -19,12 +19,12 @@ RUN, CRAWL = ["run", "lichess/player_games"], ["crawl", "--budget", "3"]
 N_GAMES, PAGE_GAMES = 60, 10
 
 
-class Scene:
+class Scene(Processes):
     """A server that is slow at first, and `kshift` as processes of their own."""
 
     def __init__(self, home: Path, server: ReplayServer) -> None:
+        super().__init__()
         self.home, self.server = home, server
-        self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, command: list[str]) -> subprocess.Popen[str]:
         environment = {
@@ -35,22 +35,7 @@ class Scene:
             "KSHIFT_PAGE_GAMES": str(PAGE_GAMES),
             "KSHIFT_PROFILE_BUDGET": "0",
         }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "serving.cli", *command],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.processes.append(process)
-        return process
-
-    def end(self) -> None:
-        """Leave no process behind that a failed test no longer waits for."""
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
+        return self.begin([*KSHIFT, *command], environment)
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """`kill -9`, and a server that hurries from now on."""
