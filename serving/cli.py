@@ -1,5 +1,6 @@
 """`kshift`: everything a user does with a lakehouse, from the sample to the published answers."""
 
+import atexit
 import json
 import logging
 import os
@@ -35,6 +36,7 @@ app.add_typer(snapshot_commands.app)
 Alert = Annotated[
     bool, typer.Option("--alert", help="Then alert of all that is wrong: for cron, where no daemon looks after it.")
 ]
+STDERR = 2
 console = Console()
 errors = Console(stderr=True)
 
@@ -334,6 +336,8 @@ def _shown(work: "Callable[[Listener], list[Outcome]]") -> "list[Outcome]":
         return shown(work, console)
     except (Interrupted, KeyboardInterrupt):
         errors.print("[red]Interrupted.[/] What was stored stays: the same command goes on from there.", soft_wrap=True)
+        # An interpreter that ends in the middle of work leaves objects behind, which DuckDB lists: no news for anyone.
+        atexit.register(os.dup2, os.open(os.devnull, os.O_WRONLY), STDERR)
         raise typer.Exit(1) from None
 
 

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from serving.interrupts import interrupts
+
 PROGRESS = logging.getLogger("kshift.progress")  # long work tells there how far it is
 
 
@@ -45,7 +47,10 @@ Listener = Callable[[Batch, Outcome | None], None]
 
 
 def shown(work: Callable[[Listener], T], console: Console) -> T:
-    """Do the work, which tells the listener of the start (no outcome yet) and end of each batch."""
+    """Do the work, which tells the listener of the start (no outcome yet) and end of each batch.
+
+    No batch starts after somebody wanted an end: the listener raises KeyboardInterrupt.
+    """
     columns = (SpinnerColumn(), BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("starting", total=None)
@@ -56,13 +61,15 @@ def shown(work: Callable[[Listener], T], console: Console) -> T:
 
         def listen(batch: Batch, outcome: Outcome | None) -> None:
             if outcome is None:
+                if were_told():
+                    raise KeyboardInterrupt
                 progress.reset(task)
                 tell(str(batch), None)
                 return
             for line in _lines(batch, outcome):
                 progress.console.print(line, soft_wrap=True)
 
-        with _told(tell):
+        with _told(tell), interrupts() as were_told:
             return work(listen)
 
 
