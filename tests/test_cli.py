@@ -195,12 +195,16 @@ def test_queries_only_read_what_is_published(kshift_here: Kshift, published: Pat
     assert not list(tmp_path.glob("out.csv"))
 
 
-def test_a_failed_run_exits_with_1_and_names_the_cause(kshift: Kshift, tmp_path: Path) -> None:
+def test_a_failed_run_exits_with_1_names_the_cause_and_alerts_if_asked(kshift: Kshift, tmp_path: Path) -> None:
     (tmp_path / "dumps").mkdir()
-    found = kshift("run", "lichess/dump_games", "--partition", "2024-01", KSHIFT_DUMP_DIR=str(tmp_path / "dumps"))
+    command = ("run", "lichess/dump_games", "--partition", "2024-01", "--alert")
+    found = kshift(*command, KSHIFT_DUMP_DIR=str(tmp_path / "dumps"))
     assert found.returncode == 1
     assert "has no file of 2024-01" in found.stdout
     assert "Traceback" not in found.stdout + found.stderr
+    told = [json.loads(line) for line in (tmp_path / "home" / "alerts.jsonl").read_text().splitlines()]
+    assert [(one["severity"], one["subject"]) for one in told] == [("trouble", "lichess/dump_games 2024-01")]
+    assert "has no file of 2024-01" in told[0]["text"]
     listed = kshift("runs", "--failed")
     assert listed.returncode == 1
     assert "lichess__dump_games: " in listed.stdout
