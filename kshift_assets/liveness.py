@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event, Thread
 from uuid import uuid4
 
-from dagster import DagsterInstance
+from dagster import DagsterInstance, RunRecord
 from filelock import FileLock, Timeout
 
 TAG = "kshift/process"
@@ -23,7 +23,7 @@ class Liveness:
     def __init__(self, instance: DagsterInstance) -> None:
         self.name = uuid4().hex
         self._instance = instance
-        self._folder = Path(instance.root_directory) / "processes"
+        self._folder = _folder(instance)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._sign = FileLock(self._folder / self.name)
         self._sign.acquire()
@@ -61,10 +61,25 @@ class Liveness:
             thread.join()
 
     def _is_dead(self, process: str) -> bool:
-        if process == self.name:
-            return False
-        try:
-            with FileLock(self._folder / process, timeout=0):
-                return True
-        except Timeout:
-            return False
+        return process != self.name and _is_dead(self._folder / process)
+
+
+def is_killed(instance: DagsterInstance, record: RunRecord) -> bool:
+    """Whether a process of this machine worked on a run and is dead, though Dagster lists the run as not over."""
+    run = record.dagster_run
+    process = run.tags.get(TAG)
+    return process is not None and not run.is_finished and _is_dead(_folder(instance) / process)
+
+
+def _folder(instance: DagsterInstance) -> Path:
+    return Path(instance.root_directory) / "processes"
+
+
+def _is_dead(sign: Path) -> bool:
+    if not sign.exists():  # a process of another machine
+        return False
+    try:
+        with FileLock(sign, timeout=0):
+            return True
+    except Timeout:
+        return False

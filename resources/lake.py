@@ -220,7 +220,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
         version: int | None = None,
     ) -> pl.LazyFrame:
         """Read a table lazily, pruned to months and to columns; of an older version if asked; empty if not there."""
-        return _scan(self.files(table, months, version), schema)
+        return scan_files(self.files(table, months, version), schema)
 
     def batches(
         self,
@@ -369,7 +369,7 @@ def _texts(month: str | None, note: dict[str, str]) -> dict[str, str]:
 
 def _groups(files: list[str], schema: pl.Schema, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     for file in files:
-        lazy = _scan([file], schema).select(columns)
+        lazy = scan_files([file], schema).select(columns)
         for offset in count(step=GROUP_ROWS):
             # Group by group: Polars's own batches read ahead, the more groups the more.
             group = lazy.slice(offset, GROUP_ROWS).collect()
@@ -378,7 +378,8 @@ def _groups(files: list[str], schema: pl.Schema, columns: Sequence[str]) -> Iter
                 break
 
 
-def _scan(files: list[str], schema: pl.Schema) -> pl.LazyFrame:
+def scan_files(files: list[str], schema: pl.Schema) -> pl.LazyFrame:
+    """Read exactly these files of a table lazily, with the schema's columns; empty if there are none."""
     if not files:
         return pl.LazyFrame(schema=schema)
     return pl.scan_parquet(

@@ -25,6 +25,7 @@ from serving.progress import shown
 if TYPE_CHECKING:  # Dagster takes a second to import: `kshift --help` and `kshift sql` do without
     from kshift_assets.runs import Listener, Outcome, Runner
     from resources.snapshots import Snapshots
+    from serving.metrics import Part
 
 app = typer.Typer(
     help="KnightShift: a lakehouse for the games people play.",
@@ -247,6 +248,25 @@ def up(
 
 
 @app.command()
+def metrics(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to answer on.")] = 9464,
+    host: Annotated[str, typer.Option(help="Address to answer on; 0.0.0.0 lets other machines ask.")] = "127.0.0.1",
+) -> None:
+    """Numbers for Prometheus at /metrics, until Ctrl-C: requests, games, tables, runs, freshness, checks."""
+    from serving.metrics import Exporter, serve
+
+    settings = load_settings()
+    prepare(settings)
+    parts = _metric_parts(settings)
+    serve(
+        Exporter(parts, lambda text: errors.print(f"[yellow]metrics:[/] {escape(text)}", soft_wrap=True)),
+        host,
+        port,
+        console,
+    )
+
+
+@app.command()
 def worker(
     away: Annotated[  # noqa: FBT002  # a flag of the command line
         bool, typer.Option("--away", help="This machine has a KSHIFT_HOME of its own: no fetching, no publishing here.")
@@ -378,6 +398,28 @@ def _say(names: Sequence[str], *, tracked: bool, depth: int) -> None:
     console.print(f"{len(followed)} followed: {', '.join(followed) or 'nobody'}", soft_wrap=True)
     if tracked:
         console.print("Fetch their games with: kshift ingest")
+
+
+def _metric_parts(settings: Settings) -> "list[Part]":
+    from dagster import AssetsDefinition
+
+    from kshift_assets import check_states
+    from kshift_assets.chess.tracking import tracked
+    from kshift_assets.definitions import build, watch_of
+    from kshift_assets.liveness import is_killed
+    from kshift_assets.ops.events import rows_of
+    from kshift_assets.ops.history import changed
+    from resources.alert_settings import alerts_of
+    from resources.lake import Lake
+    from serving.metric_parts import Graph, parts_of
+    from serving.metrics_dagster import Questions
+
+    definitions, lake = build(settings), Lake(uri=settings.lake_uri)
+    graph = definitions.resolve_asset_graph()
+    watch = watch_of(settings, [asset for asset in definitions.assets or () if isinstance(asset, AssetsDefinition)])
+    known = Graph(sorted(graph.materializable_asset_keys), watch.promised, watch.checks, watch.folders)
+    questions = Questions(changed, rows_of, is_killed, check_states.failed, lambda: tracked(lake, settings.players))
+    return parts_of(settings, lake, known, questions, alerts_of(settings))
 
 
 def _snapshots(settings: Settings) -> "Snapshots":

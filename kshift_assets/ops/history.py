@@ -53,7 +53,7 @@ def note_runs(lake: Lake, instance: DagsterInstance) -> int:
     unfinished = [row["id_run"] for row in known.values() if row["val_status"] not in FINISHED]
     newest = max((row["tm_updated"] for row in known.values()), default=EPOCH)
     told: set[str] = set()
-    for batch in _changed(instance, newest - OVERLAP if known else EPOCH, unfinished):
+    for batch in changed(instance, newest - OVERLAP if known else EPOCH, unfinished):
         fresh = [record for record in batch if _is_news(record, known) and record.dagster_run.run_id not in told]
         told |= {record.dagster_run.run_id for record in fresh}
         _store(lake, [rows_of(instance, record) for record in fresh])
@@ -71,7 +71,9 @@ def _known(lake: Lake) -> dict[str, Row]:
     return {row["id_run"]: row for row in met_again.iter_rows(named=True)}
 
 
-def _changed(instance: DagsterInstance, after: datetime, unfinished: Sequence[str]) -> Iterator[Sequence[RunRecord]]:
+def changed(
+    instance: DagsterInstance, after: datetime, unfinished: Sequence[str] = ()
+) -> Iterator[Sequence[RunRecord]]:
     """Runs that changed since, oldest change first; then those that were not over, whose steps go on meanwhile."""
     limit = BATCH
     while True:
