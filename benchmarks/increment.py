@@ -9,7 +9,7 @@ import polars as pl
 from measuring import Target, conclude, options
 from tiled_games import MONTH, tiled
 
-from kshift_assets.chess.analytics import Month
+from kshift_assets.chess.analytic_months import Month
 from kshift_assets.chess.schemas import Games
 from kshift_assets.chess.seen_games import SOURCE
 from kshift_assets.definitions import find_plugins

@@ -40,13 +40,17 @@ class Audit:
         return [Finding("schema", passed=True, metadata={"rows": self.n_rows}), *([uniqueness] if uniqueness else [])]
 
     def uniqueness(self) -> Finding | None:
-        """Whether the key came once: compared by 64-bit hashes, 8 bytes a row."""
+        """Whether the key came once."""
         if not self._unique:
             return None
-        hashes = pl.concat(self._hashes) if self._hashes else pl.Series(dtype=pl.UInt64)
-        repeated = hashes.len() - hashes.n_unique()
-        text = f"{repeated} rows repeat an {self._unique}" if repeated else ""
-        return Finding(f"unique_{self._unique}", passed=not repeated, metadata={"repeated": repeated}, text=text)
+        return uniqueness(self._unique, pl.concat(self._hashes) if self._hashes else pl.Series(dtype=pl.UInt64))
+
+
+def uniqueness(key: str, hashes: pl.Series) -> Finding:
+    """Whether a key came once: compared by 64-bit hashes, 8 bytes a row."""
+    repeated = hashes.len() - hashes.n_unique()
+    text = f"{repeated} rows repeat an {key}" if repeated else ""
+    return Finding(f"unique_{key}", passed=not repeated, metadata={"repeated": repeated}, text=text)
 
 
 def broken_rules(bad: pl.DataFrame) -> Finding:

@@ -7,7 +7,8 @@ from pathlib import Path
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from kshift_assets.chess.analytics import analytic_asset, analytic_table
+from kshift_assets.chess.analytic_months import analytic_table
+from kshift_assets.chess.analytics import analytic_asset
 from kshift_assets.chess.cleaned import clean_games
 from kshift_assets.chess.dump_source import dump_games
 from kshift_assets.chess.engine_assets import engine_asset, engine_table

@@ -229,9 +229,10 @@ class Lake(dg.ConfigurableResource["Lake"]):
         months: str | Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
         rows: int = 50_000,
+        version: int | None = None,
     ) -> Iterator[pl.DataFrame]:
         """Read a table piece by piece, in the order of its files, at most `rows` rows at a time."""
-        for group in _groups(self.files(table, months), schema, columns or schema.names()):
+        for group in _groups(self.files(table, months, version), schema, columns or schema.names()):
             yield from group.iter_slices(rows)
 
     def files(self, table: str, months: str | Sequence[str] | None = None, version: int | None = None) -> list[str]:

@@ -8,7 +8,7 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from kshift_assets.chess.analytics import Month, analytic_table
+from kshift_assets.chess.analytic_months import Missing, Month, analytic_table
 from kshift_assets.chess.schemas import Games
 from kshift_assets.chess.seen_games import ENGINE_EVAL, SeenGames
 from kshift_assets.tables import polars_schema
@@ -109,7 +109,7 @@ def test_what_an_engine_adds_is_computed_and_only_that(lake: Lake) -> None:
     evaluate(lake, "aaaaaaa1", 7, 7)
     evaluate(lake, "aaaaaaa2", 50, 60)
     missing = month(lake).write()
-    assert (missing.games.height, missing.valid.height) == (1, 2)
+    assert (missing.n_computed, missing.n_kept) == (1, 2)
     assert stored(lake) == [
         ("aaaaaaa1", -30, "lichess", None),
         ("aaaaaaa2", 60, "engine", None),
@@ -129,7 +129,7 @@ def test_new_games_come_beside_the_old_rows_in_one_commit(lake: Lake) -> None:
     assert lake.version(table) == version + 1
     assert SEEN[-1] == "bbbbbbbb"
     assert len(SEEN) == 41
-    assert month(lake).write().games.is_empty()
+    assert month(lake).write().n_computed == 0
     assert lake.version(table) == version + 1
 
 
@@ -141,7 +141,7 @@ def test_a_game_that_changed_is_computed_again_and_one_that_went_is_dropped(lake
     )
     lake.overwrite("chess.games", lambda: [changed], SCHEMA, MONTH)
     missing = month(lake).write()
-    assert (missing.games.height, missing.valid.height, missing.n_dropped) == (1, 0, 2)
+    assert (missing.n_computed, missing.n_kept, missing.n_dropped) == (1, 0, 2)
     assert stored(lake) == [("aaaaaaa1", 9, "lichess", None)]
 
 
@@ -153,17 +153,42 @@ def test_two_runs_that_add_the_same_games_at_the_same_time_add_them_once(lake: L
     class Slow(Month):
         """Another run finishes while this one has computed its rows and not committed them."""
 
-        def _computed(self, missing: object) -> Iterator[pl.DataFrame]:
-            yield from super()._computed(missing)  # type: ignore[arg-type]  # handed on
+        def _computed(self, seen: SeenGames, missing: Missing) -> Iterator[pl.DataFrame]:
+            yield from super()._computed(seen, missing)
             month(lake).write()
 
     Slow(PLUGIN, lake, MONTH, map).write()
     assert stored(lake) == [("aaaaaaa1", 1, "lichess", None), ("aaaaaaa2", 2, "lichess", None)]
 
 
+def test_a_run_that_another_overtakes_with_newer_games_looks_again_at_what_is_missing(lake: Lake) -> None:
+    add_games(lake, {"id_game": "aaaaaaa1", "arr_eval_cp": [1]})
+
+    class Slow(Month):
+        """The game changes, and another run computes it as it is now, before this one commits what it was."""
+
+        def _computed(self, seen: SeenGames, missing: Missing) -> Iterator[pl.DataFrame]:
+            yield from super()._computed(seen, missing)
+            newer = frame(
+                {
+                    "id_game": "aaaaaaa1",
+                    "arr_eval_cp": [9],
+                    "tm_ingested": datetime(2024, 1, 2, tzinfo=UTC),
+                    "dt_month": MONTH,
+                }
+            )
+            lake.overwrite("chess.games", lambda: [newer], SCHEMA, MONTH)
+            month(lake).write()
+
+    assert Slow(PLUGIN, lake, MONTH, map).write().n_computed == 0
+    assert stored(lake) == [("aaaaaaa1", 9, "lichess", None)]
+
+
 def test_a_few_games_are_picked_out_and_many_are_read_in_the_order_of_the_files(lake: Lake) -> None:
     add_games(lake, *({"id_game": f"aaaaaa{number:02}", "val_moves": str(number)} for number in range(50)))
     games = SeenGames(lake, MONTH, ("val_moves",))
+    states = games.states()
     for wanted in (["aaaaaa07"], [f"aaaaaa{number:02}" for number in range(5, 50)]):
-        found = pl.concat(games.batches(pl.DataFrame({"id_game": wanted})))
-        assert found.rows() == [(name, str(int(name[6:]))) for name in wanted]
+        found = pl.concat(games.batches(states, states.get_column("id_game").is_in(wanted)))
+        assert found.select("id_game", "val_moves").rows() == [(name, str(int(name[6:]))) for name in wanted]
+        assert found.select("id_game", "tm_game_ingested").equals(states.filter(pl.col("id_game").is_in(wanted)))

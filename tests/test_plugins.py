@@ -10,7 +10,7 @@ import polars as pl
 import pydantic
 import pytest
 
-from kshift_assets.chess.analytics import stored_model
+from kshift_assets.chess.analytic_months import stored_model
 from kshift_assets.tables import polars_schema
 from plugins import ColumnPlugin, Need, Plugin, PluginError, sql
 from plugins.contract import SQL_WORDS

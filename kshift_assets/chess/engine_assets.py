@@ -7,7 +7,9 @@ import pandera.polars as pa
 import polars as pl
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph  # the only name that Dagster 1.13 has for it
 
-from kshift_assets.chess.analytics import no_failures, stored_model, unique_id_game
+from kshift_assets.audit import uniqueness
+from kshift_assets.chess.analytic_months import stored_model
+from kshift_assets.chess.analytics import no_failures
 from kshift_assets.chess.engine_games import EngineMonth, Tally
 from kshift_assets.chess.schemas import Utc
 from kshift_assets.chess.tables import GAMES
@@ -106,7 +108,7 @@ def engine_asset(plugin: EnginePlugin) -> dg.AssetsDefinition:
         if trouble is None or tally.n_done:
             findings = [
                 Finding("schema", passed=True, metadata={"rows": rows.height}),
-                unique_id_game(rows),
+                uniqueness("id_game", rows.get_column("id_game").hash()),
                 no_failures(rows),
                 all_evaluated(tally, context.partition_key),
             ]

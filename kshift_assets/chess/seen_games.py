@@ -30,44 +30,55 @@ _IS_EVALUATED = pl.col("arr_eval_cp").is_not_null() | pl.col("arr_eval_mate").is
 
 
 class SeenGames:
-    """The games of a month, with the columns that an analytic looks at."""
+    """The games of a month, as chess.games stands when this is made, with the columns that an analytic looks at."""
 
     def __init__(self, lake: Lake, month: str, columns: Collection[str]) -> None:
-        self._lake, self._month = lake, month
+        self._lake, self._month, self._version = lake, month, lake.version(GAMES.full_name)
         self._columns = list(dict.fromkeys(["id_game", *columns]))
         self._fills = not FILLED.isdisjoint(columns)
 
     def states(self) -> pl.DataFrame:
         """Every game, `id_game`, with `tm_game_ingested`: when what is known of it was fetched, or evaluated, last."""
         fetched = pl.col("tm_ingested").alias("tm_game_ingested")
-        games = self._lake.scan(GAMES.full_name, _GAMES, self._month)
+        games = self._scan()
         if not self._has_engine:
             return games.select("id_game", fetched).collect()
         evaluated = pl.when(~_IS_EVALUATED).then("tm_evaluated")
         return (
             games.select("id_game", "tm_ingested", "arr_eval_cp", "arr_eval_mate")
-            .join(self._engine.select("id_game", "tm_evaluated"), on="id_game", how="left")
+            .join(self._engine.select("id_game", "tm_evaluated"), on="id_game", how="left", maintain_order="left")
             .select("id_game", pl.max_horizontal(fetched, evaluated).alias("tm_game_ingested"))
             .collect()
         )
 
-    def batches(self, wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """The wanted games (`id_game`) with their columns, some at a time."""
+    def batches(self, states: pl.DataFrame, is_wanted: pl.Series) -> Iterator[pl.DataFrame]:
+        """The wanted ones of the games in `states()` with their columns and state, some at a time.
+
+        They are told by their place, not by their id: looking each batch up among all games would cost more for each
+        game the more there are.
+        """
         of_source = (
             list(dict.fromkeys([*self._columns, "arr_eval_cp", "arr_eval_mate"])) if self._fills else self._columns
         )
         columns = [name for name in of_source if name != SOURCE]
-        ids = wanted.select("id_game")
-        if wanted.height <= FEW * self._lake.n_rows(GAMES.full_name, self._month):
-            picked = pl.col("id_game").is_in(ids.get_column("id_game").implode())
-            scan = self._lake.scan(GAMES.full_name, _GAMES, self._month).select(columns)
-            frames = scan.filter(picked).collect().iter_slices(BATCH)
-        else:
-            frames = self._lake.batches(GAMES.full_name, _GAMES, self._month, columns, BATCH)
-        for frame in frames:
-            games = frame.join(ids, on="id_game", how="semi", maintain_order="left")
+        for games in self._read(columns, states, is_wanted):
             if games.height:
                 yield self._filled(games) if self._fills else games
+
+    def _read(self, columns: list[str], states: pl.DataFrame, is_wanted: pl.Series) -> Iterator[pl.DataFrame]:
+        state = states.get_column("tm_game_ingested")
+        if is_wanted.sum() <= FEW * is_wanted.len():
+            picked = pl.col("id_game").is_in(states.get_column("id_game").filter(is_wanted).implode())
+            games = self._scan().select(columns).filter(picked).collect()
+            yield from games.with_columns(state.filter(is_wanted)).iter_slices(BATCH)
+            return
+        offset = 0
+        for games in self._lake.batches(GAMES.full_name, _GAMES, self._month, columns, BATCH, self._version):
+            here = slice(offset, offset := offset + games.height)
+            yield games.with_columns(state[here]).filter(is_wanted[here])
+
+    def _scan(self) -> pl.LazyFrame:
+        return self._lake.scan(GAMES.full_name, _GAMES, self._month, self._version)
 
     def _filled(self, games: pl.DataFrame) -> pl.DataFrame:
         theirs = self._engine.join(games.lazy().select("id_game"), on="id_game", how="semi").collect()
@@ -83,7 +94,7 @@ class SeenGames:
         return joined.with_columns(
             *(pl.when(fills).then(f"engine_{name}").otherwise(name).alias(name) for name in lists),
             source.alias(SOURCE),
-        ).select(self._columns)
+        ).select(*self._columns, "tm_game_ingested")
 
     @property
     def _engine(self) -> pl.LazyFrame:

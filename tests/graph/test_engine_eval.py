@@ -212,7 +212,8 @@ def test_analytics_see_the_engine_s_evaluations_but_no_failure_of_it(house: Lake
     engine.order(f"crash {positions(RUY)[-1]}")
     evaluate(house)
     seen = SeenGames(house.lake, MONTH, ["arr_eval_cp", "arr_best", "val_eval_source"])
-    games = pl.concat(seen.batches(seen.states())).sort("id_game")
+    states = seen.states()
+    games = pl.concat(seen.batches(states, states.get_column("id_game").is_not_null())).sort("id_game")
     assert games.get_column("val_eval_source").to_list() == [None, "engine", "lichess"]
     assert games.get_column("arr_eval_cp").to_list() == [None, [0] * 5, [30, 20, 25, 210, 180]]
     assert games.get_column("arr_best").to_list()[1] == ["a2a3", "a7a5", "a2a3", "a7a5", "a2a3"]
