@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
-from dagster_duckdb import DuckDBResource
 
 from kshift_assets.chess.analytic_months import analytic_table
 from kshift_assets.chess.analytics import analytic_asset
@@ -57,6 +56,7 @@ from resources.memory import bound_memory
 from resources.retention import Retention
 from resources.settings import Settings, load_settings
 from resources.snapshots import Snapshots
+from resources.workbench import Workbench
 from resources.workers import Workers
 from sensors.alarms import alarms
 from sensors.automation import AUTOMATION
@@ -196,7 +196,7 @@ def outside_world(settings: Settings) -> dict[str, object]:
             cache=str(settings.downloads),
             user_agent=user_agent(settings.contact),
         ),
-        "duckdb": DuckDBResource(database=":memory:"),
+        "duckdb": Workbench(memory_mb=settings.duckdb_memory_mb),
         "snapshots": Snapshots(folder=str(settings.published)),
         "alerts": alerts_of(settings),
         "retention": Retention(days=settings.keep_days),

@@ -75,6 +75,12 @@ class Settings(BaseSettings):
     workers: int = Field(
         0, ge=0, le=1_024, description="Processes that analytics of single games are spread over; 0 for one a core"
     )
+    duckdb_memory_mb: int = Field(
+        1_024,
+        ge=256,
+        le=1_048_576,
+        description="Memory that DuckDB takes to make a mart; what is more goes to the disk",
+    )
     executor: Literal["in_process", "multiprocess", "celery"] = Field(
         "in_process",
         description="How assets are made: in_process, multiprocess (a process each) or celery (by `kshift worker`s)",

@@ -127,6 +127,10 @@ def rows_of_month(partial: Partial, connection: duckdb.DuckDBPyConnection, month
             alone.register("frame_of_it", rows)
             alone.execute(f"CREATE SCHEMA IF NOT EXISTS {name.partition('.')[0]}")
             alone.execute(f"SET TimeZone = 'UTC'; CREATE TABLE {name} AS SELECT * FROM frame_of_it")
+        if partial.base:
+            alone.execute("CREATE SCHEMA partials")
+            alone.register("rows_of_base", rows_of_month(partial.base, connection, month))
+            alone.execute(f"CREATE VIEW {partial.base.view} AS FROM rows_of_base")
         return alone.sql(f"SELECT *, '{month}' AS dt_month FROM ({partial.sql})").to_arrow_table()
 
 

@@ -127,6 +127,22 @@ def test_other_sql_is_another_partial(months: Months):
     assert months_of([months.refresh()[0]]) == "0 of 1"
 
 
+def test_a_partial_of_another_is_made_from_its_month_and_with_it(months: Months):
+    counted = Partial(
+        name="counted",
+        sql="SELECT count(*) AS n, sum(n)::BIGINT AS n_games FROM partials.whites",
+        reads=("chess.games",),
+        base=WHITES,
+    )
+    months.put(1, "ann", "bob")
+    months.put(2, "ann")
+    assert months.refresh(counted)[1] == [(1, 1, "2024-02"), (2, 2, "2024-01")]
+    months.put(2, "ann", "bob", "cyd")
+    refreshed, rows = months.refresh(counted)
+    assert (list(refreshed.recomputed), rows) == (["2024-02"], [(2, 2, "2024-01"), (3, 3, "2024-02")])
+    assert months_of([months.refresh()[0]]) == "0 of 2"
+
+
 def test_without_games_there_are_columns_but_no_rows(months: Months):
     refreshed, rows = months.refresh()
     assert (months_of([refreshed]), rows) == ("0 of 0", [])

@@ -29,12 +29,14 @@ class Partial:
     """What is kept of each month: rows that `sql` makes of that month of the tables that it reads.
 
     The SQL of a mart finds the rows of all months in the view `partials.<name>`, with the month as `dt_month`. It may
-    only read tables that are split by month. Sums of integers are cast to BIGINT, else they were HUGEINT.
+    only read tables that are split by month. Sums of integers are cast to BIGINT, else they were HUGEINT. `base` is
+    another partial, of the same tables, of which it finds the month's rows in that one's view.
     """
 
     name: str
     sql: str
     reads: tuple[str, ...]
+    base: "Partial | None" = None
 
     @property
     def view(self) -> str:
@@ -44,7 +46,8 @@ class Partial:
     @cached_property
     def table(self) -> str:
         """Its table in the lake. Other SQL is another table: what an older version of the code wrote is never read."""
-        return f"{SCHEMA}.{self.name}_{hashlib.sha256(self.sql.encode()).hexdigest()[:12]}"
+        text = self.sql + (self.base.table if self.base else "")
+        return f"{SCHEMA}.{self.name}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Refresher:
 
     def refresh(self, partial: Partial) -> Refreshed:
         """Compute the months whose files are others than when that was done last; remove those that vanished."""
+        if partial.base:
+            self.refresh(partial.base)
         table, lake = partial.table, self._lake
         months = sorted({month for name in partial.reads for month in self._files[name]})
         marks = {month: _mark([self._files[name].get(month, []) for name in partial.reads]) for month in months}
@@ -85,6 +90,8 @@ class Refresher:
             for name in partial.reads:
                 files = self._files[name].get(month, []) if month else []
                 open_view(connection, name, parquet_sql(files, self._schemas[name]))
+            if partial.base:
+                open_partial(connection, partial.base, self._lake, month)
             is_there = any(month in self._files[name] for name in partial.reads)
             rows = connection.sql(f"SELECT *, '{month}' AS {MONTH} FROM ({partial.sql})")  # noqa: S608  # our own SQL
 
@@ -96,9 +103,9 @@ class Refresher:
             self._lake.overwrite(partial.table, frames, schema_of(rows), month, mark=mark)
 
 
-def open_partial(connection: duckdb.DuckDBPyConnection, partial: Partial, lake: Lake) -> None:
-    """Make the view of a partial that is up to date."""
-    open_view(connection, partial.view, lake.relation_sql(partial.table, lake.columns_of(partial.table)))
+def open_partial(connection: duckdb.DuckDBPyConnection, partial: Partial, lake: Lake, month: str | None = None) -> None:
+    """Make the view of a partial that is up to date, of all months or of one."""
+    open_view(connection, partial.view, lake.relation_sql(partial.table, lake.columns_of(partial.table), month))
 
 
 def open_view(connection: duckdb.DuckDBPyConnection, name: str, relation: str) -> None:

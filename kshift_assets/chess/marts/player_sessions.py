@@ -149,7 +149,12 @@ GROUP BY id_user, session
 
 READS = ("chess.games", "analytics.accuracy")
 SESSION_GAMES = Partial(name="session_games", sql=f"{GAMES_SQL}ORDER BY id_user\n", reads=READS)
-SESSIONS = Partial(name="sessions", sql=f"{sessions_of(GAMES_SQL)}ORDER BY id_user, tm_started\n", reads=READS)
+SESSIONS = Partial(
+    name="sessions",
+    sql=f"{sessions_of(f'FROM {SESSION_GAMES.view}')}ORDER BY id_user, tm_started\n",
+    reads=READS,
+    base=SESSION_GAMES,
+)
 
 BROKEN_GAMES = """SELECT games.* FROM partials.session_games AS games
     JOIN broken ON games.id_user = broken.id_user AND games.tm_created BETWEEN tm_from AND tm_to"""
