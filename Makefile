@@ -34,8 +34,8 @@ faults: $(STAMP)  ## the whole fault matrix of the ingestion, printed as a table
 drills: $(STAMP)  ## a real web UI and daemon, and ingests that are killed or run together (about twelve minutes)
 	$(BIN)/python -m pytest tests/drills -n 0
 
-fuzz: $(STAMP)  ## the readers of PGN on fifty times as many texts made at random (about half an hour)
-	FUZZ=50 $(BIN)/python -m pytest --timeout 3600 tests/test_pgn_compiled.py
+fuzz: $(STAMP)  ## the readers of PGN and JSON on fifty times as many texts made at random (about half an hour)
+	FUZZ=50 $(BIN)/python -m pytest --timeout 3600 tests/test_pgn_compiled.py tests/test_document_columns.py
 
 $(CLUSTER_STAMP): $(STAMP) requirements-cluster.lock
 	$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements-cluster.lock

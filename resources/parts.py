@@ -164,7 +164,11 @@ def file_system(root: str) -> pafs.FileSystem:
 def _by_month(frame: pl.DataFrame) -> list[tuple[str | None, pl.DataFrame]]:
     if PARTITION not in frame.columns:
         return [(None, frame)] if frame.height else []
-    months = {str(month): rows for (month,), rows in frame.partition_by(PARTITION, as_dict=True).items()}
+    column = frame.get_column(PARTITION)
+    if frame.height and column.n_unique() == 1:  # mostly so, and parting rows copies them
+        months = {str(column[0]): frame}
+    else:
+        months = {str(month): rows for (month,), rows in frame.partition_by(PARTITION, as_dict=True).items()}
     if bad := [month for month in months if not _MONTH.fullmatch(month)]:  # it becomes a folder's name
         raise ValueError(f"{bad[0]!r} is not a month")
     return list(months.items())

@@ -1,7 +1,14 @@
 """Documents read column by column say the same as each read by itself, whatever stands in them."""
 
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import polars as pl
 import pytest
@@ -10,7 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kshift_assets.chess.document_columns import read_documents
+from kshift_assets.chess.document_plies import find_documents
 from kshift_assets.chess.documents import read_one_by_one
+from kshift_assets.chess.pgn_bytes import PADDING
 from recordings import RECORDINGS, needs_recordings
 
 PLAYERS = document()["players"]
@@ -37,6 +46,8 @@ LIKELY = st.one_of(
     st.sampled_from([[{"judgment": None}], [{"judgment": {}}], [{"judgment": {"name": "Brilliancy"}}]]),
     st.sampled_from([[{"best": ""}], [{"eval": 2**31}], [{"mate": 2**15}]]),
 )
+MORE = int(os.environ.get("FUZZ", "1"))  # so many times as many examples: make fuzz
+LETTERS = b'{}[],:" \\/-+.eE0123456789nulltruefalsu\x00\t\n\x1f\x7f~'
 ENDS = st.sampled_from(["", "}", "\n", "NaN", '"', "[", "1e5", ",", "0"])
 PATHS = [
     *((key,) for key in [*WHOLE, "arenaTour", "swissTour", "somethingNew"]),
@@ -55,6 +66,15 @@ def _dumped(one: dict[str, Any]) -> str | None:
         return None
 
 
+def n_compiled(texts: list[str]) -> int:
+    """How many of the documents the compiled reader takes upon itself."""
+    data = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, data)])
+    found = find_documents(np.frombuffer(b"".join(data) + bytes(PADDING), np.uint8), offsets)
+    found.analyses()
+    return int(found.are_read.sum())
+
+
 @st.composite
 def _texts(draw: st.DrawFn) -> str:
     one = orjson.loads(orjson.dumps(WHOLE))
@@ -69,6 +89,20 @@ def _texts(draw: st.DrawFn) -> str:
     text = _dumped(one) or "{}"
     cut = draw(st.none() | st.integers(0, len(text)))
     return text if cut is None else text[:cut] + draw(ENDS)
+
+
+def disturbed(chance: random.Random) -> str:
+    """A document of which some bytes are gone, doubled, or taken from elsewhere; valid UTF-8 as all in the lake is."""
+    data = bytearray(orjson.dumps(WHOLE | {"lang": "é\u2028", "source": 'a "quoted" \\ one', "rules": [[], {}, -1.5]}))
+    for _ in range(chance.randrange(4)):
+        at, n_bytes = chance.randrange(len(data)), chance.randrange(1, 9)
+        other = chance.randrange(len(data))
+        new = chance.choice(
+            [b"", bytes([chance.choice(LETTERS)]), data[at : at + 40] * 2, data[other : other + n_bytes]]
+        )
+        data[at : at + chance.choice([0, n_bytes])] = new
+    del data[chance.choice([len(data), chance.randrange(len(data) + 1)]) :]
+    return data.decode(errors="ignore")
 
 
 def _same(texts: list[str]) -> None:
@@ -124,4 +158,76 @@ def test_recorded_documents_say_the_same() -> None:
     read, expected = read_documents(texts), read_one_by_one(texts)
 
     assert read.equals(expected)
-    assert read.filter(pl.col("val_faults").is_null()).height > 3_000
+    sound = read.get_column("val_faults").is_null()
+    assert n_compiled(pl.Series(texts).filter(sound).to_list()) == sound.sum() > 3_000
+
+
+def test_a_document_as_lichess_writes_it_is_read_by_compiled_code() -> None:
+    spaced = orjson.dumps(WHOLE).decode().replace(":", " : ").replace(",", " , ")
+
+    assert n_compiled([orjson.dumps(document()).decode(), orjson.dumps(WHOLE).decode(), spaced]) == 3
+    assert n_compiled([text[:-1] + "x" for text in [spaced] * 3]) == 0
+
+
+def test_any_value_or_key_may_be_written_otherwise() -> None:
+    sound = orjson.dumps(WHOLE).decode()
+    tokens = [*re.finditer(r'"[^"]*"|-?\d+|true|[\[\]{}:,]', sound)]
+    others = [
+        "-0",
+        "00",
+        "01",
+        "1.0",
+        "1e2",
+        "-",
+        "1.",
+        "+1",
+        ".5",
+        "9" * 18,
+        "9" * 19,
+        "-3",
+        "2147483648",
+        "40000",
+        "130",
+    ]
+    others += [
+        "",
+        "null",
+        "nul",
+        "true",
+        "tru",
+        "[]",
+        "[1,]",
+        "{}",
+        '""',
+        '" "',
+        '"a',
+        '"\\u0041"',
+        '"\\n"',
+        '"\\x"',
+        '"a\tb"',
+    ]
+
+    _same([f"{sound[: token.start()]}{other}{sound[token.end() :]}" for token in tokens for other in others])
+
+
+def test_disturbed_documents_say_the_same() -> None:
+    chance = random.Random(1)  # nothing is kept secret with it
+
+    _same([disturbed(chance) for _ in range(5_000 * MORE)])
+
+
+CHECKED = """
+import random
+from tests.test_document_columns import disturbed, n_compiled
+
+chance = random.Random(2)
+print(n_compiled([disturbed(chance) for _ in range(1_000)]) > 100)
+"""
+
+
+def test_with_bounds_checked_nothing_is_read_or_written_outside(tmp_path: Path) -> None:
+    root = str(Path(__file__).parents[1])
+    paths = os.pathsep.join([root, f"{root}/tests"])
+    checked = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": paths}
+    done = subprocess.run([sys.executable, "-c", CHECKED], env=os.environ | checked, check=True, capture_output=True)
+    assert done.stdout == b"True\n"

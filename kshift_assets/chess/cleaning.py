@@ -19,6 +19,8 @@ DUMP_GAMES = list(polars_schema(DumpGames))
 NO_GAMES = pl.DataFrame(schema=polars_schema(Games))
 NO_REJECTED = pl.DataFrame(schema=polars_schema(RejectedGames))
 
+_AT_ONCE = 25_000
+
 Frames = tuple[pl.DataFrame, pl.DataFrame]
 """Games and rejected games, with the columns of these tables."""
 Judged = tuple[pl.DataFrame, pl.DataFrame, int]
@@ -100,8 +102,9 @@ def clean_month(
         tally.n_duplicates += n_repeated + games.height - fresh.height
         tally.n_merged += twins.height
         yield _counted(merge(twins, fresh), rejected, tally)
-    alone = api.join(pl.concat(met), on="id_game", how="anti")
-    yield _counted(merge(alone, api.clear()), rejected.clear(), tally)
+    alone = api.join(pl.concat(met), on="id_game", how="anti", maintain_order="left")
+    for part in alone.iter_slices(_AT_ONCE):  # so that the next is audited while this one is written
+        yield _counted(part, rejected.clear(), tally)
 
 
 def _counted(games: pl.DataFrame, rejected: pl.DataFrame, tally: Tally) -> Frames:
@@ -111,6 +114,8 @@ def _counted(games: pl.DataFrame, rejected: pl.DataFrame, tally: Tally) -> Frame
 
 
 def _from_documents(rows: pl.DataFrame, source: str) -> Judged:
+    if rows.get_column("id_game").n_unique() == rows.height:
+        return *_judge_documents(rows.with_row_index("n_row"), source), 0
     versions = rows.sort("tm_ingested", "val_hash", descending=True).with_columns(
         n_version=pl.int_range(pl.len()).over("id_game")
     )
