@@ -36,6 +36,7 @@ from kshift_assets.chess.tables import (
 )
 from kshift_assets.chess.tv import tv_games, tv_running
 from kshift_assets.executors import executor_of
+from kshift_assets.migrations import lake_of
 from kshift_assets.ops.history import run_history
 from kshift_assets.ops.maintenance import maintenance
 from kshift_assets.ops.tables import RUN_STEPS, RUNS
@@ -50,7 +51,6 @@ from resources.engine import Engine
 from resources.errors import UserError
 from resources.following import Following
 from resources.http import NO_TOKEN, Access, user_agent
-from resources.lake import Lake
 from resources.lichess import Lichess
 from resources.memory import bound_memory
 from resources.retention import Retention
@@ -181,7 +181,7 @@ def engine_of(settings: Settings) -> Engine:
 def outside_world(settings: Settings) -> dict[str, object]:
     """The resources of these settings."""
     return {
-        "lake": Lake(uri=settings.lake_uri),
+        "lake": lake_of(settings),
         "lichess": Lichess(
             url=settings.lichess_url,
             state=str(settings.state),

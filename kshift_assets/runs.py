@@ -17,7 +17,7 @@ from dagster._core.definitions.data_version import (
 )
 
 from kshift_assets.liveness import TAG, Liveness
-from kshift_assets.ops.events import environment, sentence
+from kshift_assets.ops.events import environment, run_sentence, sentence
 from kshift_assets.reporting import CARRIED, OPTIONAL
 from kshift_assets.spreading import Order, run_elsewhere, run_side_by_side
 from resources.errors import UserError
@@ -305,6 +305,8 @@ def _outcome(batch: Batch, succeeded: bool, events: Sequence[dg.DagsterEvent]) -
                 warnings.setdefault(said, []).append(found.asset_key.to_user_string())
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
             problems.append(sentence(event))
+        elif event.event_type == dg.DagsterEventType.RUN_FAILURE and not problems:
+            problems.append(run_sentence(event))
     told = [f"{_listed(dict.fromkeys(keys))}: {said}" for said, keys in warnings.items()]
     return Outcome(batch, succeeded, rows, problems, told)
 

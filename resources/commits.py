@@ -20,6 +20,7 @@ ATTEMPTS = 20
 # move the same cursor exclude each other, so each month has one, and the table as a whole.
 OVERWRITE = "knightshift.overwrite."
 MARK = "knightshift.mark."
+LAYOUT = "knightshift.layout"
 _MONTH = f"partition.{PARTITION}"  # as delta-rs lists it
 
 Actions = list[AddAction | RemoveAction]
@@ -111,6 +112,34 @@ def replace_all(before: DeltaTable, files: list[AddAction], columns: DeltaSchema
     except CommitFailedError as error:
         raise LostRace(str(error)) from error
     return before
+
+
+def reshape(before: DeltaTable, files: list[AddAction], columns: DeltaSchema, layout: int) -> None:
+    """Put files into the place of all, and other columns into the place of the table's, in one commit.
+
+    Raises LostRace if anything at all was committed meanwhile: its files would keep the old columns.
+    """
+    moves = [Transaction(key, before.version() + 1) for key in _keys(before, files, None)]
+    properties = CommitProperties({}, max_commit_retries=0, app_transactions=[*moves, Transaction(LAYOUT, layout)])
+    split = before.metadata().partition_columns
+    try:
+        before.create_write_transaction([*files], "overwrite", columns, split, commit_properties=properties)
+    except CommitFailedError as error:
+        raise LostRace(str(error)) from error
+
+
+def widen(before: DeltaTable, columns: DeltaSchema, layout: int) -> None:
+    """Add the columns that are new; no file changes. Raises LostRace if another process was faster."""
+    stored = _types(before.schema())
+    new = [column for column in columns.fields if column.name not in stored]
+    properties = CommitProperties({}, max_commit_retries=0, app_transactions=[Transaction(LAYOUT, layout)])
+    try:
+        if new:
+            before.alter.add_columns(new, commit_properties=properties)
+        else:
+            _commit(before, [], properties)
+    except CommitFailedError as error:
+        raise LostRace(str(error)) from error
 
 
 def months_of(target: DeltaTable) -> list[str]:

@@ -16,6 +16,7 @@ from deltalake import DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from resources.commits import (
+    LAYOUT,
     MARK,
     LostRace,
     Put,
@@ -30,6 +31,7 @@ from resources.commits import (
     with_columns,
 )
 from resources.durability import make_folder, sync, sync_commits
+from resources.errors import UserError
 from resources.parts import GROUP_ROWS, PARTITION, Parts, add_action, file_system
 
 MONTH = PARTITION
@@ -82,6 +84,8 @@ class Lake(dg.ConfigurableResource["Lake"]):
     """
 
     uri: str
+    layout: int | None = None
+    """The version of the tables that the code knows: it does not write to one of a later version. None: to any."""
 
     def overwrite(
         self,
@@ -128,7 +132,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
                 except (LostRace, CommitFailedError):
                     parts.discard()
                     raise
-        return self._written(table, target, parts.synced, parts.n_rows)
+        return self.acknowledged(table, target, parts.synced, parts.n_rows)
 
     def stage(
         self, table: str, frames: Iterable[pl.DataFrame], schema: pl.Schema, month: str, name: str
@@ -153,7 +157,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
                 target = self._opened(table, schema, keeps_rows=True)
                 if paths_of(target, month) != {file.path for file in files} or self.note_of(table, month) != note:
                     target = replace(self.path(table), target, files, put)
-        return self._written(table, target, [], sum(one.n_rows for one in staged))
+        return self.acknowledged(table, target, [], sum(one.n_rows for one in staged))
 
     def discard(self, table: str, staged: Staged) -> None:
         """Remove a staged file that nobody is to adopt."""
@@ -177,14 +181,14 @@ class Lake(dg.ConfigurableResource["Lake"]):
         path, schema = self.path(table), self.columns_of(table)
         before = DeltaTable(path)
         parts = Parts(path, schema, month)
-        files = parts.write(_groups(self.files(table, month, before.version()), schema, schema.names()))
+        files = parts.write(groups(self.files(table, month, before.version()), schema, schema.names()))
         put = Put(month, {}, changes_data=False)
         try:
             target = replace(path, before, [dataclasses.replace(file, data_change=False) for file in files], put)
         except (LostRace, CommitFailedError):
             parts.discard()
             return False
-        self._written(table, target, parts.synced, parts.n_rows)
+        self.acknowledged(table, target, parts.synced, parts.n_rows)
         return True
 
     def append(self, table: str, frame: pl.DataFrame, schema: pl.Schema, cursor: Cursor | None = None) -> Written:
@@ -205,7 +209,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
                 except CommitFailedError:
                     parts.discard()
                     raise
-        return self._written(table, target, parts.synced, parts.n_rows)
+        return self.acknowledged(table, target, parts.synced, parts.n_rows)
 
     def cursor(self, table: str, name: str) -> int | None:
         """The position that the last page under this name stored; None before the first."""
@@ -232,7 +236,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
         version: int | None = None,
     ) -> Iterator[pl.DataFrame]:
         """Read a table piece by piece, in the order of its files, at most `rows` rows at a time."""
-        for group in _groups(self.files(table, months, version), schema, columns or schema.names()):
+        for group in groups(self.files(table, months, version), schema, columns or schema.names()):
             yield from group.iter_slices(rows)
 
     def files(self, table: str, months: str | Sequence[str] | None = None, version: int | None = None) -> list[str]:
@@ -303,6 +307,11 @@ class Lake(dg.ConfigurableResource["Lake"]):
         delta = self._open(table)
         return {month: delta.transaction_version(MARK + month) for month in months} if delta else {}
 
+    def layout_of(self, table: str) -> int:
+        """The number of the last migration that changed the table; 0 if none did."""
+        delta = self._open(table)
+        return (delta.transaction_version(LAYOUT) if delta else None) or 0
+
     def columns_of(self, table: str) -> pl.Schema:
         """The columns of a table that is there, its month last as everywhere."""
         arrow = pa.schema(DeltaTable(self.path(table)).schema().to_arrow())
@@ -319,16 +328,25 @@ class Lake(dg.ConfigurableResource["Lake"]):
         except TableNotFoundError:
             return None
 
+    def _refuse_newer(self, table: str, target: DeltaTable) -> None:
+        if self.layout is not None and (layout := target.transaction_version(LAYOUT) or 0) > self.layout:
+            raise UserError(
+                f"{table} is of version {layout}, written by a newer KnightShift: this one knows version "
+                f"{self.layout} at most, update it"
+            )
+
     def _opened(self, table: str, schema: pl.Schema, *, keeps_rows: bool) -> DeltaTable:
         """The table, made if it is not there; with all columns of the schema if its old rows stay."""
         for attempt in attempts(CommitFailedError):
             with attempt:
                 target = self._open(table) or self._create(table, schema)
+                self._refuse_newer(table, target)
                 if keeps_rows:
                     target = with_columns(table, self.path(table), target, schema)
         return target
 
-    def _written(self, table: str, target: DeltaTable, synced: Collection[Path], n_rows: int) -> Written:
+    def acknowledged(self, table: str, target: DeltaTable, synced: Collection[Path], n_rows: int) -> Written:
+        """Make the commits up to the newest durable; `synced`: files that are. `target` is brought up to date."""
         target.update_incremental()
         if self._is_local:
             self._make_durable(Path(self.path(table)), target, synced)
@@ -368,7 +386,8 @@ def _texts(month: str | None, note: dict[str, str]) -> dict[str, str]:
     return {f"{PREFIX}{key}": value for key, value in note.items()} | {NOTED_MONTH: month or ""}
 
 
-def _groups(files: list[str], schema: pl.Schema, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+def groups(files: Sequence[str], schema: pl.Schema, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """The rows of files in their order, a row group at a time."""
     for file in files:
         lazy = scan_files([file], schema).select(columns)
         for offset in count(step=GROUP_ROWS):

@@ -190,14 +190,36 @@ def maintain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,  # noqa: FBT002  # a flag of the command line
 ) -> None:
     """Merge small files, and remove files that no table, no snapshot and no run needs."""
+    from kshift_assets.migrations import open_lake
     from kshift_assets.ops.maintenance import upkeep
-    from resources.lake import Lake
     from resources.retention import Retention
     from serving.upkeep import write_upkeep
 
     settings = load_settings()
-    work = upkeep(Lake(uri=settings.lake_uri), _snapshots(settings), Retention(days=settings.keep_days))
+    work = upkeep(open_lake(settings), _snapshots(settings), Retention(days=settings.keep_days))
     write_upkeep(list(work.run(dry=dry_run)), console, is_dry=dry_run)
+
+
+@app.command()
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,  # noqa: FBT002  # a flag of the command line
+) -> None:
+    """Bring the tables of an older lake up to date; killed, it goes on where it was."""
+    from filelock import FileLock
+
+    from kshift_assets.migrations import lake_of, migrations
+    from serving import migrating
+
+    settings = load_settings()
+    work = migrations(lake_of(settings))
+    work.refuse_newer()
+    if dry_run:
+        migrating.write_plan(work, console)
+        return
+    prepare(settings)
+    settings.state.mkdir(exist_ok=True)
+    with FileLock(settings.state / "migrate.lock"):  # two at once would do the work twice, with the same end
+        migrating.migrate(work, console)
 
 
 @app.command()
@@ -235,11 +257,13 @@ def up(
 ) -> None:
     """Dagster's web UI and daemon, until Ctrl-C."""
     from kshift_assets.definitions import find_plugins
+    from kshift_assets.migrations import open_lake
     from serving.webserver import Services, refuse_taken
 
     settings = load_settings()
     refuse_taken(port)
     find_plugins()  # a broken one is told here in a sentence, not in the UI in thirty lines
+    open_lake(settings)
     prepare(settings)
     environment = os.environ | {"KSHIFT_HOME": str(settings.home), "DAGSTER_HOME": str(settings.dagster_home)}
     if code := Services(ROOT / "workspace.yaml", port, environment).run(console):
@@ -304,10 +328,10 @@ def demo() -> None:
             data_age_days=36_600,  # invented games do not get younger
             executor="in_process",  # nobody else knows of the server that replays
         )
-        console.print(f"Replaying the sample on {server.url} into {settings.home}")
         with _runner(settings) as (runner, _):
             from kshift_assets import ways
 
+            console.print(f"Replaying the sample on {server.url} into {settings.home}")
             outcomes = _shown(lambda listen: ways.demo(runner, settings.max_age, sample_months(), listen))
     if all(outcome.succeeded for outcome in outcomes):
         tell_answers(settings, console)
@@ -337,11 +361,13 @@ def _months(partition: str | None, first: str | None, last: str | None) -> list[
 @contextmanager
 def _runner(settings: Settings | None = None, *, makes: bool = True) -> "Iterator[tuple[Runner, Settings]]":
     settings = settings or load_settings()
-    prepare(settings)
     from kshift_assets.definitions import build
     from kshift_assets.executors import refuse_without_redis
+    from kshift_assets.migrations import open_lake
     from kshift_assets.runs import Runner
 
+    open_lake(settings)
+    prepare(settings)
     if makes:
         refuse_without_redis(settings)
     with open_instance(settings.dagster_home) as instance:
@@ -390,9 +416,9 @@ def _finish(outcomes: "Sequence[Outcome]") -> None:
 def _say(names: Sequence[str], *, tracked: bool, depth: int) -> None:
     settings = load_settings()
     from kshift_assets.chess import tracking
-    from resources.lake import Lake
+    from kshift_assets.migrations import open_lake
 
-    lake = Lake(uri=settings.lake_uri)
+    lake = open_lake(settings)
     tracking.say(lake, names, tracked=tracked, depth=depth)
     followed = tracking.tracked(lake, settings.players)
     console.print(f"{len(followed)} followed: {', '.join(followed) or 'nobody'}", soft_wrap=True)

@@ -15,6 +15,7 @@ from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,  # the only name under which Dagster 1.13 has it
 )
 from dagster._core.events.log import EventLogEntry
+from dagster_shared.error import SerializableErrorInfo
 
 from kshift_assets.liveness import TAG
 from resources.redaction import redact
@@ -111,7 +112,7 @@ def rows_of(instance: DagsterInstance, record: RunRecord) -> tuple[Row, list[Row
         if event is None:
             continue
         if event.event_type == _Event.RUN_FAILURE:
-            error = event.message
+            error = run_sentence(event)
         elif event.step_key:
             whole.add(event)
             steps.setdefault(event.step_key, _Step()).hear(entry, event)
@@ -125,7 +126,7 @@ def rows_of(instance: DagsterInstance, record: RunRecord) -> tuple[Row, list[Row
         "tm_created": created,
         **_times(record.start_time, record.end_time),
         "val_step_failed": failed[0] if failed else None,
-        "val_error": steps[failed[0]].error if failed else _clean(error),
+        "val_error": steps[failed[0]].error if failed else error,
         "n_steps": len(steps),
         "n_steps_failed": len(failed),
         **whole.row(),
@@ -168,12 +169,20 @@ def partition_of(tags: Mapping[str, str]) -> str | None:
 def sentence(event: dg.DagsterEvent) -> str:
     """Why a step failed: its own sentence where it gave one, else the first cause; without secrets."""
     data = event.step_failure_data
-    error = data.error
     if data.user_failure_data and data.user_failure_data.description:
         return _clean(data.user_failure_data.description) or ""
+    return _cause(data.error) or f"{event.step_key} failed"
+
+
+def run_sentence(event: dg.DagsterEvent) -> str:
+    """Why a run failed before any of its steps did, as when a resource refuses; without secrets."""
+    return _cause(event.job_failure_data.error) or _clean(event.message) or ""
+
+
+def _cause(error: SerializableErrorInfo | None) -> str | None:
     while error and error.cause:
         error = error.cause
-    return _clean(error.message if error else None) or f"{event.step_key} failed"
+    return _clean(error.message) if error else None
 
 
 def _clean(text: str | None) -> str | None:
