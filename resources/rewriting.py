@@ -49,6 +49,23 @@ def stored_files(lake: Lake, table: str, version: int | None = None) -> list[Sto
     return sorted(files, key=lambda file: file.path)
 
 
+def clear_if_retyped(lake: Lake, table: str, schema: pl.Schema) -> bool:
+    """Remove all rows of a table that has a column of another type than in the schema; for rows that are made anew.
+
+    Its cursors stay. Whether it was done.
+    """
+    for attempt in attempts(LostRace):
+        with attempt:
+            if lake.version(table) is None:
+                return False
+            target, before = DeltaTable(lake.path(table)), lake.columns_of(table)
+            if all(before.get(name, dtype) == dtype for name, dtype in schema.items()):
+                return False
+            reshape(target, [], delta_schema(schema), lake.layout_of(table))
+    lake.acknowledged(table, DeltaTable(lake.path(table)), [], 0)
+    return True
+
+
 class Rewriting:
     """A change of one table. Files that are written anew are noted in the lake: after a kill only the others are."""
 

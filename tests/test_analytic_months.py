@@ -1,5 +1,6 @@
 """A month of an analytic in the lake: what is computed, what is kept, what an engine adds, and two at the same time."""
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -192,3 +193,16 @@ def test_a_few_games_are_picked_out_and_many_are_read_in_the_order_of_the_files(
         found = pl.concat(games.batches(states, states.get_column("id_game").is_in(wanted)))
         assert found.select("id_game", "val_moves").rows() == [(name, str(int(name[6:]))) for name in wanted]
         assert found.select("id_game", "tm_game_ingested").equals(states.filter(pl.col("id_game").is_in(wanted)))
+
+
+def test_a_new_version_may_give_a_column_another_type(lake: Lake) -> None:
+    class InPawns(LastEvaluation):
+        n_last_cp: pl.Float64 = pa.Field(nullable=True, description="Last evaluation, centipawns, White's view")
+
+    add_games(lake, {"id_game": "aaaaaaa1", "arr_eval_cp": [10, -30]})
+    month(lake).write()
+    newer = Month(dataclasses.replace(PLUGIN, version="2", schema=InPawns), lake, MONTH, map)
+
+    assert newer.write().n_computed == 1
+    assert newer.rows().select("n_last_cp", "val_plugin_version").collect().rows() == [(-30.0, "2")]
+    assert lake.columns_of("analytics.last_evaluation")["n_last_cp"] == pl.Float64

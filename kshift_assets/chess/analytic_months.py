@@ -13,6 +13,7 @@ from kshift_assets.reporting import AuditFailed, Finding, Table
 from kshift_assets.tables import Model, polars_schema, split
 from plugins import Plugin, PluginError, Spread
 from resources.lake import Lake
+from resources.rewriting import clear_if_retyped
 
 # Where a larger share of the games fails it is the plugin that is broken; a month of few games tells nothing.
 FAILED_FAILURE, FEW_GAMES = 0.5, 20
@@ -113,6 +114,7 @@ class Month:
         The new rows come beside the stored ones where these are all right, else the whole month is written anew.
         """
         name, audit, seen = self._table.full_name, Audit(self._table.model, unique="id_game"), self._seen()
+        clear_if_retyped(self._lake, name, self._schema)  # rows of another version of the plugin are right no more
         missing = self._missing(seen)
         if missing.n_dropped:
             self._lake.overwrite(
