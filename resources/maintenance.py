@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,14 +36,23 @@ class Maintenance:
     """Keeps the tables of a lake in shape while others read and write them.
 
     `keep` gives the files that something outside the tables' logs needs; it is asked after the candidates for removal
-    are known, so that what is published meanwhile is safe. Files that no version names any more go once they were
-    replaced, or written, longer than `grace` ago. Entries of the log stay: the notes of commits stand in them.
+    are known, so that what is published meanwhile is safe. `removals` keeps a backup out, or is kept out by it. Files
+    that no version names any more go once they were replaced, or written, longer than `grace` ago. Entries of the log
+    stay: the notes of commits stand in them.
     """
 
     def __init__(
-        self, lake: Lake, grace: timedelta, keep: Callable[[], Collection[str]], unmerged: Collection[str] = ()
+        self,
+        lake: Lake,
+        grace: timedelta,
+        keep: Callable[[], Collection[str]],
+        unmerged: Collection[str] = (),
+        removals: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True),  # noqa: FBT003  # what it gives
     ) -> None:
         self._lake, self._grace, self._keep, self._unmerged = lake, grace, keep, unmerged
+        self._removals = removals
+        self.spares = False
+        """Whether nothing may be removed, since a backup is under way."""
 
     def tables(self) -> list[str]:
         """Every table of the lake."""
@@ -57,8 +67,10 @@ class Maintenance:
 
     def run(self, *, dry: bool = False) -> Iterator[Upkeep]:
         """Keep up table by table; `dry` tells what would be done."""
-        for table in self.tables():
-            yield self._keep_up(table, dry=dry)
+        with self._removals() as may_remove:
+            self.spares = not may_remove
+            for table in self.tables():
+                yield self._keep_up(table, dry=dry)
 
     def _keep_up(self, table: str, *, dry: bool) -> Upkeep:
         before = self._lake.files(table)
@@ -84,6 +96,8 @@ class Maintenance:
         )
 
     def _clean(self, table: str, *, dry: bool) -> tuple[int, int]:
+        if self.spares:
+            return 0, 0
         path = self._lake.path(table)
         hours = self._grace // timedelta(hours=1)
         # Replaced files by the time of the commit that did it, files of no commit by their own.

@@ -17,6 +17,8 @@ from resources.errors import UserError
 from resources.names import user_id
 
 PREFIX = "KSHIFT_"
+UNFINISHED = ".restoring"
+"""A file in a home into which a backup is being restored, or was, by a process that did not come to its end."""
 # In the path of a table, delta-rs, Polars or DuckDB take these for a wildcard, an escape or a partition.
 MISREAD = frozenset("%*?[]'=^|#\\")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from resources.durability import make_folder, sync, sync_tree
 from resources.errors import UserError
@@ -55,6 +55,25 @@ class Snapshots(dg.ConfigurableResource["Snapshots"]):
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".turn"):
             yield
+
+    @contextmanager
+    def removals(self, seconds: float = -1) -> Iterator[bool]:
+        """Held by who removes files of the lake or snapshots, and by a backup, for which they have to stay.
+
+        Gives whether it is held: not if somebody else does, for longer than so many seconds; negative: no limit.
+        """
+        root = Path(self.folder)
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / ".removals", timeout=seconds)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     def publish(
         self,

@@ -18,8 +18,8 @@ from stamina.instrumentation import LoggingOnRetryHook
 
 from resources.errors import UserError
 from resources.settings import Settings, load_settings
-from serving import snapshot_commands
-from serving.home import ROOT, open_instance, prepare
+from serving import backup_commands, snapshot_commands
+from serving.home import ROOT, open_instance, prepare, refuse_unfinished
 from serving.progress import shown
 
 if TYPE_CHECKING:  # Dagster takes a second to import: `kshift --help` and `kshift sql` do without
@@ -34,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(snapshot_commands.app)
+app.add_typer(backup_commands.app)
 Alert = Annotated[
     bool, typer.Option("--alert", help="Then alert of all that is wrong: for cron, where no daemon looks after it.")
 ]
@@ -196,8 +197,11 @@ def maintain(
     from serving.upkeep import write_upkeep
 
     settings = load_settings()
+    refuse_unfinished(settings)
     work = upkeep(open_lake(settings), _snapshots(settings), Retention(days=settings.keep_days))
     write_upkeep(list(work.run(dry=dry_run)), console, is_dry=dry_run)
+    if work.spares:
+        console.print("Nothing was removed, since a backup is under way.")
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from resources.errors import UserError
-from resources.settings import Settings
+from resources.settings import UNFINISHED, Settings
 
 if TYPE_CHECKING:  # it takes a second to import
     from dagster import DagsterInstance
@@ -28,6 +28,7 @@ def prepare(settings: Settings) -> None:
 
     Raises UserError where they cannot be written. Sets DAGSTER_HOME and, where it is not set, KSHIFT_HOME.
     """
+    refuse_unfinished(settings)
     try:
         settings.dagster_home.mkdir(parents=True, exist_ok=True)
         settings.published.mkdir(parents=True, exist_ok=True)
@@ -38,6 +39,14 @@ def prepare(settings: Settings) -> None:
         ) from error
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     os.environ.setdefault("KSHIFT_HOME", str(settings.home))
+
+
+def refuse_unfinished(settings: Settings) -> None:
+    """Raise UserError where a restore was not finished: what is there is not all, and looks as if it were."""
+    if (settings.home / UNFINISHED).exists():
+        raise UserError(
+            f"a restore into {settings.home} was not finished: run the same `kshift restore` again, or empty the folder"
+        )
 
 
 def _write_instance_file(file: Path, settings: Settings) -> None:

@@ -16,14 +16,21 @@ MAINTENANCE_KEY = dg.AssetKey(["ops", "maintenance"])
 
 def upkeep(lake: Lake, snapshots: Snapshots, retention: Retention) -> Maintenance:
     """The upkeep of a lake: what any snapshot names stays, and so do files of dumps that are not read to their end."""
-
-    def keep() -> set[str]:
-        catalogs = [snapshots.catalog(one) for one in snapshots.ids()]
-        published = {file for catalog in catalogs for table in catalog["tables"].values() for file in table["files"]}
-        return published | _staged(lake)
-
     # A file of dumped games is a unit of a dump, however small: their order is that of the dump.
-    return Maintenance(lake, retention.grace, keep, unmerged=[DUMP_GAMES.full_name])
+    return Maintenance(
+        lake,
+        retention.grace,
+        lambda: needed_files(lake, snapshots),
+        unmerged=[DUMP_GAMES.full_name],
+        removals=lambda: snapshots.removals(0),
+    )
+
+
+def needed_files(lake: Lake, snapshots: Snapshots) -> set[str]:
+    """Files of the lake that are needed whether or not a table has them: by snapshots, and by dumps under way."""
+    catalogs = [snapshots.catalog(one) for one in snapshots.ids()]
+    published = {file for catalog in catalogs for table in catalog["tables"].values() for file in table["files"]}
+    return published | _staged(lake)
 
 
 def _staged(lake: Lake) -> set[str]:
