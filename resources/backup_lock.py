@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 import obstore
 import orjson
@@ -16,6 +17,9 @@ from obstore.exceptions import AlreadyExistsError, PreconditionError
 
 from resources.backup_store import BackupStore
 from resources.errors import UserError
+
+if TYPE_CHECKING:  # it is nowhere else
+    from obstore import UpdateVersion
 
 LOCK = "lock"
 LEASE_SECONDS = 300.0
@@ -73,12 +77,8 @@ def _take(store: BackupStore, name: str) -> None:
                 f"try again after {until:%H:%M:%S} UTC"
             ) from None
         try:  # of two that find it run out, one
-            obstore.put(
-                store.store,
-                LOCK,
-                _lease_of(name),
-                mode={"e_tag": found.meta["e_tag"], "version": found.meta["version"]},
-            )
+            unchanged: UpdateVersion = {"e_tag": found.meta["e_tag"]}
+            obstore.put(store.store, LOCK, _lease_of(name), mode=unchanged)
         except PreconditionError:
             raise UserError(f"another backup to {store.target} has just begun: wait until it is done") from None
 
