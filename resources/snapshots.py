@@ -54,6 +54,7 @@ class Snapshots(dg.ConfigurableResource["Snapshots"]):
         root = Path(self.folder)
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".turn"):
+            self._sweep()
             yield
 
     @contextmanager
@@ -74,6 +75,15 @@ class Snapshots(dg.ConfigurableResource["Snapshots"]):
             yield True
         finally:
             lock.release()
+
+    def _sweep(self) -> None:
+        """Remove drafts and links of publishers that were killed: whoever has the turn is the only one at work."""
+        root = Path(self.folder)
+        for draft in (root / "snapshots").glob(".*"):
+            shutil.rmtree(draft, ignore_errors=True)
+        for link in root.glob(".*"):
+            if link.is_symlink():
+                link.unlink()
 
     def publish(
         self,

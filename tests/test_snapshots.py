@@ -203,6 +203,18 @@ def test_what_an_audit_refuses_leaves_nothing_behind(lake: Lake, snapshots: Snap
     assert [path.name for path in Path(snapshots.folder, "snapshots").iterdir()] == [published] == snapshots.ids()
 
 
+def test_what_a_killed_publisher_left_behind_is_gone_with_the_next_turn(lake: Lake, snapshots: Snapshots):
+    published, root = _publish(lake, snapshots, 1), Path(snapshots.folder)
+    (root / "snapshots" / ".20260101T000000000000Z.4711").mkdir()
+    (root / "snapshots" / ".20260101T000000000000Z.4711" / "latest.duckdb").touch()
+    (root / ".current.4711").symlink_to(f"snapshots/{published}")
+
+    with snapshots.turn():
+        assert sorted(path.name for path in root.iterdir() if path.name.startswith(".")) == [".turn"]
+        assert [path.name for path in (root / "snapshots").iterdir()] == [published]
+    assert _texts(snapshots) == [("1", "1")]
+
+
 def test_an_audit_cannot_change_what_it_looks_at(lake: Lake, snapshots: Snapshots):
     with pytest.raises(duckdb.Error, match="read-only"):
         snapshots.publish([_pin(lake, LEFT)], lambda connection: connection.execute("DELETE FROM snapshot"))
