@@ -118,6 +118,8 @@ class Reading:
         times = [(journal.ingested(file) or datetime.now(UTC)).isoformat() for file in self._files]
         note = {"sha256": sums, "ingested": ",".join(times), "reader": READER}
         staged = [unit.staged for unit in units if unit.staged]
+        if not staged:  # every month has games: a file without any is one that somebody else failed to write
+            raise DumpDamaged(f"{', '.join(file.name for file in self._files)} holds no game: get it anew")
         return self._lake.adopt(DUMP_GAMES.full_name, staged, GAMES_SCHEMA, self._month, note).n_rows
 
     def metadata(self) -> Metadata:

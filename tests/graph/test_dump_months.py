@@ -268,17 +268,21 @@ def test_units_without_a_game_are_read_once_too(house: Lakehouse, reads: list[in
     assert_is_all(house, long)
 
 
-def test_a_file_without_a_game_empties_the_month(house: Lakehouse) -> None:
-    made(house)
-    put(house, frames(b"\n"))
-    assert made(house)["rows"] == 0
-    assert games(house).height == 0
-    assert made(house)["rows"] == 0
-
-
 def test_any_other_packing_is_one_unit(house: Lakehouse) -> None:
     put(house, b"").unlink()
     put(house, DATA, NAME.removesuffix(".zst"))
     metadata = made(house)
     assert (metadata["units"], metadata["units read"]) == (1, 1)
     assert_is_all(house)
+
+
+def test_a_file_without_a_game_stores_nothing_and_the_month_keeps_its_rows(house: Lakehouse) -> None:
+    made(house)
+    put(house, frames(b"\n"))
+    [outcome] = house.make("lichess/dump_games", MONTH)
+    assert outcome.problems == [f"{NAME} holds no game: get it anew"]
+    (house.folder / "dumps" / NAME).unlink()
+    put(house, b"", NAME.removesuffix(".zst"))  # as a decompression leaves it that found no room
+    [outcome] = house.make("lichess/dump_games", MONTH)
+    assert outcome.problems == [f"{NAME.removesuffix('.zst')} holds no game: get it anew"]
+    assert games(house).height == N_GAMES
