@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from stamina.instrumentation import LoggingOnRetryHook
 
+from resources.disk_errors import disk_trouble
 from resources.errors import UserError
 from resources.settings import Settings, load_settings
 from serving import backup_commands, snapshot_commands
@@ -44,7 +45,7 @@ errors = Console(stderr=True)
 
 
 def main() -> None:
-    """Run a command: a UserError becomes one sentence and exit code 2."""
+    """Run a command: a UserError becomes one sentence and exit code 2, a full disk one sentence and exit code 1."""
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     # Its own choice prints each retry to standard output, where answers go.
     stamina.instrumentation.set_on_retry_hooks([LoggingOnRetryHook])
@@ -53,6 +54,16 @@ def main() -> None:
     except UserError as error:
         errors.print(f"[red]kshift:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(2)
+    except Exception as error:
+        trouble = disk_trouble(error)
+        if trouble is None:
+            raise
+        errors.print(
+            f"[red]kshift:[/] the disk takes nothing more ({escape(trouble)}). What was stored stays: free space on it "
+            "or make it writable, and run the same again; it goes on from there.",
+            soft_wrap=True,
+        )
+        sys.exit(1)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """From Dagster's events to rows: what a run and its steps did, said in plain data. Reads, writes nothing."""
 
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ _STEP_STATES = {
 _TOLD = {*_STEP_STATES, _Event.ASSET_MATERIALIZATION, _Event.ASSET_CHECK_EVALUATION, _Event.RUN_FAILURE}
 VERSION, PYTHON = "kshift/version", "kshift/python"
 LONGEST_ERROR = 1_000
+_COLORS = re.compile("\x1b\\[[0-9;]*m")  # delta-rs paints its errors
 
 Row = dict[str, Any]
 
@@ -186,7 +188,7 @@ def _cause(error: SerializableErrorInfo | None) -> str | None:
 
 
 def _clean(text: str | None) -> str | None:
-    return redact(" ".join(text.split()))[:LONGEST_ERROR] if text else None
+    return redact(" ".join(_COLORS.sub("", text).split()))[:LONGEST_ERROR] if text else None
 
 
 def _step_row(name: str, step: _Step, *, is_over: bool) -> Row:
