@@ -31,7 +31,8 @@ test: $(STAMP)  ## set up, and run the tests
 faults: $(STAMP)  ## the whole fault matrix of the ingestion, printed as a table (about half an hour)
 	PYTHONPATH=tests $(BIN)/python -m faults.matrix
 
-drills: $(STAMP)  ## a real web UI and daemon, and ingests that are killed or run together (about twelve minutes)
+drills: $(STAMP)  ## recovery from kills, full disks, drift and more, as a table; then a real web UI and daemon (25 minutes)
+	PYTHONPATH=tests $(BIN)/python -m drills.table
 	$(BIN)/python -m pytest tests/drills -n 0
 
 fuzz: $(STAMP)  ## the readers of PGN and JSON on fifty times as many texts made at random (about half an hour)
