@@ -196,12 +196,18 @@ def test_a_few_games_are_picked_out_and_many_are_read_in_the_order_of_the_files(
 
 
 def test_a_new_version_may_give_a_column_another_type(lake: Lake) -> None:
-    class InPawns(LastEvaluation):
+    class Wider(LastEvaluation):
         n_last_cp: pl.Float64 = pa.Field(nullable=True, description="Last evaluation, centipawns, White's view")
 
     add_games(lake, {"id_game": "aaaaaaa1", "arr_eval_cp": [10, -30]})
     month(lake).write()
-    newer = Month(dataclasses.replace(PLUGIN, version="2", schema=InPawns), lake, MONTH, map)
+    plugin = dataclasses.replace(
+        PLUGIN,
+        version="2",
+        schema=Wider,
+        compute=lambda games: last(games).with_columns(pl.col("n_last_cp").cast(pl.Float64)),
+    )
+    newer = Month(plugin, lake, MONTH, map)
 
     assert newer.write().n_computed == 1
     assert newer.rows().select("n_last_cp", "val_plugin_version").collect().rows() == [(-30.0, "2")]
