@@ -45,11 +45,12 @@ $(CLUSTER_STAMP): $(STAMP) requirements-cluster.lock
 cluster: $(CLUSTER_STAMP)  ## workers, Redis, Postgres, S3 for real (ten minutes; apt-get install redis-server postgresql)
 	$(BIN)/python -m pytest tests/cluster -n 0 -s
 
-lint: $(STAMP)  ## style, types and the direction of imports
+lint: $(STAMP)  ## style, types, the direction of imports, and no secret in any file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify --baseline .secrets.baseline
 
 format: $(STAMP)  ## write the code the way ruff wants it
 	$(BIN)/ruff check --fix .

@@ -217,7 +217,7 @@ def test_secrets_are_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
         home=home,
         lichess_token=token,
         alert_webhook=hook.url,
-        alert_smtp=f"smtp://me:s%40same@127.0.0.1:{free_port()}",
+        alert_smtp=f"smtp://me:s%40same@127.0.0.1:{free_port()}",  # pragma: allowlist secret
         alert_mail_to="me@example.org",
     )
     alerts = alerts_of(settings)

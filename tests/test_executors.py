@@ -75,7 +75,7 @@ def test_every_asset_that_reaches_lichess_or_the_snapshots_is_made_at_home():
 
 
 def test_a_broker_that_is_no_redis_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("KSHIFT_CELERY_BROKER", "amqp://guest:secret@localhost")
+    monkeypatch.setenv("KSHIFT_CELERY_BROKER", "amqp://guest:secret@localhost")  # pragma: allowlist secret
 
     with pytest.raises(UserError, match=r"KSHIFT_CELERY_BROKER: it must be .* redis://") as caught:
         load_settings()
@@ -88,6 +88,7 @@ def test_the_address_of_postgres_names_the_driver_that_is_installed(scheme: str)
     settings = load_settings(dagster_postgres=f"{scheme}://me:pw@db:5432/dagster")
 
     assert settings.dagster_postgres
+    # pragma: allowlist nextline secret
     assert settings.dagster_postgres.get_secret_value() == "postgresql+psycopg2://me:pw@db:5432/dagster"
     assert "pw" not in repr(settings)
 

@@ -41,7 +41,7 @@ from serving.replay_stage import Manners
 from serving.replay_wire import Ending, Fault, lines
 from worlds import hasty, world
 
-TOKEN = "lip_NotARealTokenOnlyATest"  # noqa: S105  # as it says
+TOKEN = "lip_NotARealTokenOnlyATest"  # noqa: S105  # as it says  # pragma: allowlist secret
 
 
 class Guest:

@@ -9,7 +9,7 @@ from resources.errors import UserError
 from resources.settings import load_settings
 from serving.home import POSTGRES, prepare
 
-URL = "postgresql://me:secret@db/dagster"
+URL = "postgresql://me:secret@db/dagster"  # pragma: allowlist secret
 
 
 @pytest.fixture

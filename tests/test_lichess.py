@@ -22,7 +22,7 @@ from serving.replay_stage import Manners
 from serving.replay_wire import Ending, Fault, lines
 from worlds import DAY, MARCH, MINUTE, game, game_id, hasty, lichess, world
 
-TOKEN = "lip_NotARealTokenOnlyATest"  # noqa: S105  # as it says
+TOKEN = "lip_NotARealTokenOnlyATest"  # noqa: S105  # as it says  # pragma: allowlist secret
 
 
 def page(tmp_path: Path, *faults: Fault, limit: int = 300, n_games: int = 5, **limits: int) -> Page:

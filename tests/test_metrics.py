@@ -38,7 +38,7 @@ from serving.replay import ReplayServer
 from worlds import analysed, lichess, world
 
 MOMENT = datetime(2024, 3, 5, tzinfo=UTC)
-SECRET = "lip_" + "hushhush" * 4
+SECRET = "lip_" + "hushhush" * 4  # pragma: allowlist secret
 
 
 @pytest.fixture

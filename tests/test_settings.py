@@ -13,7 +13,7 @@ from resources.errors import UserError
 from resources.settings import MISREAD, Settings, load_settings
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
-SECRET = "lip_abcDEF123456"  # noqa: S105  # made up
+SECRET = "lip_abcDEF123456"  # noqa: S105  # made up  # pragma: allowlist secret
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +112,7 @@ def test_nobody_changes_a_setting_afterwards():
         ("KSHIFT_LAKE_URI", "s3:///prefix", "names no bucket"),
         ("KSHIFT_LICHESS_URL", "lichess.org", "must be an address such as https://lichess.org"),
         ("KSHIFT_LICHESS_URL", "ftp://lichess.org", "must be an address"),
+        # pragma: allowlist nextline secret
         ("KSHIFT_LICHESS_URL", "https://user:word@lichess.org", "without user, password or query"),
         ("KSHIFT_LICHESS_URL", "https://lichess.org?x=1", "without user, password or query"),
         ("KSHIFT_LICHESS_URL", "https://lichess.org:port", "must be an address"),
