@@ -32,7 +32,7 @@ from resources.commits import (
 )
 from resources.durability import make_folder, sync, sync_commits
 from resources.errors import UserError
-from resources.parts import GROUP_ROWS, PARTITION, Parts, add_action, file_system
+from resources.parts import PARTITION, Parts, add_action, file_system, group_rows
 
 MONTH = PARTITION
 
@@ -388,13 +388,14 @@ def _texts(month: str | None, note: dict[str, str]) -> dict[str, str]:
 
 def groups(files: Sequence[str], schema: pl.Schema, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     """The rows of files in their order, a row group at a time."""
+    n_rows = group_rows(schema)
     for file in files:
         lazy = scan_files([file], schema).select(columns)
-        for offset in count(step=GROUP_ROWS):
+        for offset in count(step=n_rows):
             # Group by group: Polars's own batches read ahead, the more groups the more.
-            group = lazy.slice(offset, GROUP_ROWS).collect()
+            group = lazy.slice(offset, n_rows).collect()
             yield group
-            if group.height < GROUP_ROWS:
+            if group.height < n_rows:
                 break
 
 

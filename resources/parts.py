@@ -18,10 +18,11 @@ from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction
 
 from resources.durability import sync
+from resources.memory import give_back_memory
 
 PARTITION = "dt_month"
-# A row group is what a reader holds at least; 50,000 games with their lists take 80 MB.
-GROUP_ROWS = 50_000
+# A row group is what a writer and a reader hold at least, twice at times; 20,000 games with their lists take 32 MB.
+GROUP_ROWS, GROUP_ROWS_WITH_LISTS = 50_000, 20_000
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
@@ -48,6 +49,7 @@ class Parts:
         self.n_rows = 0
         self.synced: list[Path] = []
         self._schema, self._month, self._name = schema, month, name
+        self._group_rows = group_rows(schema)
         self._root = None if "://" in root else Path(root)
         self._files = file_system(root)
         self._parts: dict[str | None, _Part] = {}
@@ -75,6 +77,8 @@ class Parts:
             raise
         finally:
             self._thread.shutdown()
+            if self.n_rows >= self._group_rows:
+                give_back_memory()
 
     def _take(self, frame: pl.DataFrame) -> None:
         self.n_rows += frame.height
@@ -85,7 +89,7 @@ class Parts:
                 self._parts[month] = self._new(month)
             self._parts[month].waiting.append(rows)
             self._waiting += rows.height
-        while self._waiting >= GROUP_ROWS:
+        while self._waiting >= self._group_rows:
             self._flush(max(self._parts.values(), key=lambda part: sum(one.height for one in part.waiting)))
 
     def _new(self, month: str | None) -> _Part:
@@ -98,13 +102,16 @@ class Parts:
         writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=3, store_schema=False)
         return _Part(path, stream, writer)
 
-    def _flush(self, part: _Part) -> None:
-        rows = pl.concat(part.waiting)
-        part.waiting.clear()
+    def _flush(self, part: _Part, *, is_last: bool = False) -> None:
+        """Pack the rows that wait, whole row groups if there are any: the rest waits on."""
+        waiting = pl.concat(part.waiting)
+        n_whole = 0 if is_last else waiting.height // self._group_rows * self._group_rows
+        rows, rest = waiting[: n_whole or waiting.height], waiting[n_whole or waiting.height :]
+        part.waiting = [rest] if rest.height else []
         part.n_rows += rows.height
         self._waiting -= rows.height
         self._wait()
-        self._packed = self._thread.submit(_pack, part.writer, rows)
+        self._packed = self._thread.submit(_pack, part.writer, rows, self._group_rows)
 
     def _wait(self) -> None:
         """Wait until nothing is being packed; raises what went wrong with it."""
@@ -114,7 +121,7 @@ class Parts:
 
     def _finish(self, month: str | None, part: _Part) -> AddAction:
         if part.waiting:
-            self._flush(part)
+            self._flush(part, is_last=True)
         self._wait()
         part.writer.close()
         part.stream.close()
@@ -138,8 +145,13 @@ class Parts:
                 self._files.delete_file(part.path)
 
 
-def _pack(writer: pq.ParquetWriter, rows: pl.DataFrame) -> None:
-    writer.write_table(rows.drop(PARTITION, strict=False).to_arrow(), row_group_size=GROUP_ROWS)
+def _pack(writer: pq.ParquetWriter, rows: pl.DataFrame, group_rows: int) -> None:
+    writer.write_table(rows.drop(PARTITION, strict=False).to_arrow(), row_group_size=group_rows)
+
+
+def group_rows(schema: pl.Schema) -> int:
+    """How many rows a row group of a table has."""
+    return GROUP_ROWS_WITH_LISTS if any(kind.is_nested() for kind in schema.values()) else GROUP_ROWS
 
 
 def add_action(path: str, n_bytes: int, month: str | None, n_rows: int) -> AddAction:

@@ -9,7 +9,7 @@ import pytest
 # Eight threads fill and free 64 MB each, in buffers below the size that always goes back, one after the other.
 PROGRAM = """
 import ctypes, sys, threading
-from resources.memory import bound_memory
+from resources.memory import bound_memory, give_back_memory
 if sys.argv[1] == "bound":
     assert bound_memory()
 free = ctypes.CDLL(None).free
@@ -28,6 +28,8 @@ for _ in range(8):
     thread = threading.Thread(target=work)
     thread.start()
     thread.join(0.5)
+if sys.argv[1] == "given back":
+    give_back_memory()
 lines = dict(line.split(":", 1) for line in open("/proc/self/status") if line.startswith("VmRSS"))
 print(int(lines["VmRSS"].split()[0]) // 1024)
 waiting.set()
@@ -35,9 +37,10 @@ waiting.set()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps a pool for each thread")
-def test_threads_share_their_pools() -> None:
-    unbound, bound = (
+def test_threads_share_their_pools_and_can_give_back_what_lies_in_them() -> None:
+    unbound, bound, given_back = (
         int(subprocess.run([sys.executable, "-c", PROGRAM, how], check=True, capture_output=True, text=True).stdout)
-        for how in ("unbound", "bound")
+        for how in ("unbound", "bound", "given back")
     )
+    assert unbound - given_back > 400, "megabytes"
     assert unbound - bound > 200, "megabytes"

@@ -19,7 +19,7 @@ DUMP_GAMES = list(polars_schema(DumpGames))
 NO_GAMES = pl.DataFrame(schema=polars_schema(Games))
 NO_REJECTED = pl.DataFrame(schema=polars_schema(RejectedGames))
 
-_AT_ONCE = 25_000
+_AT_ONCE = 20_000
 
 Frames = tuple[pl.DataFrame, pl.DataFrame]
 """Games and rejected games, with the columns of these tables."""

@@ -365,6 +365,22 @@ def test_tables_may_lie_in_a_folder_of_any_name_that_settings_let_through(tmp_pa
     assert all(Path(file).is_file() for file in lake.files(TABLE))
 
 
+@pytest.mark.parametrize(("schema", "most"), [(SCHEMA, 20_000), (PLAIN, 50_000)])
+def test_row_groups_are_full_however_the_rows_come(tmp_path: Path, schema: pl.Schema, most: int):
+    lake = Lake(uri=str(tmp_path))
+    sizes = [30_000, 1, 29_999, 45_000, 7]
+    lake.overwrite(
+        TABLE, lambda: [rows(sum(sizes[:n]), size).select(schema.names()) for n, size in enumerate(sizes)], schema
+    )
+
+    (file,) = lake.files(TABLE)
+    metadata = pq.read_metadata(file)
+    groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    assert groups == [most] * (105_007 // most) + [105_007 % most]
+    found = pl.concat(lake.batches(TABLE, schema)).get_column("id_row")
+    assert found.to_list() == list(range(105_007))
+
+
 def _spoil_column(file: Path, column: str) -> None:
     """Overwrite a column's pages: whoever reads them fails."""
     group = pq.read_metadata(file).row_group(0)
