@@ -9,7 +9,7 @@ PEERS := $(VENV)/peers
 BENCHMARKS := dumps documents end_to_end questions framework lake analytics increment positions engine
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format faults fuzz conformance bench bench-quick drills cluster sample lock docs clean
+.PHONY: help setup demo test lint format faults fuzz conformance bench bench-quick drills cluster observability sample lock docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ $(CLUSTER_STAMP): $(STAMP) requirements-cluster.lock
 
 cluster: $(CLUSTER_STAMP)  ## workers, Redis, Postgres, S3 for real (ten minutes; apt-get install redis-server postgresql)
 	$(BIN)/python -m pytest tests/cluster -n 0 -s
+
+observability: $(STAMP)  ## Prometheus itself against the exporter: rules, panels, alerts (ten minutes; apt-get install prometheus)
+	$(BIN)/python -m pytest tests/observability -n 0 -rs
 
 lint: $(STAMP)  ## style, types, the direction of imports, and no secret in any file
 	$(BIN)/ruff check .

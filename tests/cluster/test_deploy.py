@@ -64,7 +64,7 @@ def test_every_command_of_the_compose_file_is_a_program_of_the_image():
     built = {name: one["command"][0] for name, one in read("compose.yaml")["services"].items() if "build" in one}
 
     assert set(built.values()) <= programs
-    assert set(built) == {"code", "webserver", "daemon", "home", "worker"}
+    assert set(built) == {"code", "webserver", "daemon", "home", "worker", "metrics"}
     assert all((Path(sys.executable).parent / program).exists() for program in programs)
 
 
