@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from kshift_assets.catching_up import monthly_keys
 from kshift_assets.chess.analytic_months import analytic_table
 from kshift_assets.chess.analytics import analytic_asset
 from kshift_assets.chess.cleaned import clean_games
@@ -59,11 +60,12 @@ from resources.snapshots import Snapshots
 from resources.workbench import Workbench
 from resources.workers import Workers
 from sensors.alarms import alarms
+from sensors.analytics import analytics_job, nightly_analytics
 from sensors.automation import AUTOMATION
 from sensors.freshness import freshness_alerts
-from sensors.ingestion import HOURLY_INGEST, INGEST_JOB
-from sensors.maintenance import MAINTENANCE_JOB, WEEKLY_MAINTENANCE
-from sensors.profiles import DAILY_PROFILES, PROFILES_JOB
+from sensors.ingestion import INGEST_JOB, hourly_ingest
+from sensors.maintenance import MAINTENANCE_JOB, weekly_maintenance
+from sensors.profiles import PROFILES_JOB, daily_profiles
 from sensors.tv import TV_JOB, watch_tv_every_minute
 
 # Tables whose model stands beside the asset that makes them.
@@ -98,10 +100,18 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
     snapshot = snapshot_asset(consumer, blocking, freshness, carried=[RUNS.key, RUN_STEPS.key])
     made = [*assets, run_history, snapshot]
     watch = watch_of(settings, made)
+    monthly = monthly_keys(assets)
+    catch_up = analytics_job(monthly)
+    at_first = dg.DefaultScheduleStatus.RUNNING if settings.schedules == "on" else dg.DefaultScheduleStatus.STOPPED
     return dg.Definitions(
         assets=[*made, maintenance, tv_running, fetches, pending_games],
-        jobs=[INGEST_JOB, TV_JOB, PROFILES_JOB, MAINTENANCE_JOB],
-        schedules=[HOURLY_INGEST, DAILY_PROFILES, WEEKLY_MAINTENANCE],
+        jobs=[INGEST_JOB, TV_JOB, PROFILES_JOB, MAINTENANCE_JOB, catch_up],
+        schedules=[
+            hourly_ingest(at_first),
+            nightly_analytics(catch_up, monthly, at_first),
+            daily_profiles(at_first),
+            weekly_maintenance(at_first),
+        ],
         sensors=[AUTOMATION, freshness_alerts(watch.promised), *alarms(watch), watch_tv_every_minute],
         resources=outside_world(settings),
         executor=executor_of(settings),

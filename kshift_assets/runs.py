@@ -16,6 +16,7 @@ from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,  # the only name under which Dagster 1.13 has it
 )
 
+from kshift_assets.catching_up import made_last
 from kshift_assets.liveness import TAG, Liveness
 from kshift_assets.ops.events import environment, run_sentence, sentence
 from kshift_assets.reporting import CARRIED, OPTIONAL
@@ -183,10 +184,8 @@ class Runner:
 
     def latest(self, key: dg.AssetKey) -> dict[str | None, int]:
         """Month → number of the newest materialization event; numbers grow with time, over all assets."""
-        kind = dg.DagsterEventType.ASSET_MATERIALIZATION
         if self.graph.get(key).partitions_def:
-            found = self.instance.event_log_storage.get_latest_storage_id_by_partition(key, kind)
-            return {month: number for month, number in found.items()}  # noqa: C416  # widens the type of the keys
+            return {month: number for month, number in made_last(self.instance, key).items()}  # noqa: C416  # widens the type of the keys
         records = self.instance.fetch_materializations(key, limit=1).records
         return {None: records[0].storage_id} if records else {}
 

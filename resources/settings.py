@@ -124,6 +124,9 @@ class Settings(BaseSettings):
         le=8_784,
         description="Marts and published tables are stale when they were not made anew for so many hours",
     )
+    schedules: Literal["on", "off"] = Field(
+        "off", description="Whether ingestion, analytics, profiles and upkeep run on schedules at first: on or off"
+    )
     keep_days: int = Field(
         7, ge=1, le=3_660, description="`kshift maintain` removes files that nothing needs after so many days"
     )

@@ -1,4 +1,4 @@
-"""The schedule that asks Lichess for new games of the tracked players. Off until somebody turns it on."""
+"""The schedule that asks Lichess for new games of the tracked players. On or off at first, as KSHIFT_SCHEDULES says."""
 
 import dagster as dg
 
@@ -12,10 +12,13 @@ INGEST_JOB = dg.define_asset_job(
     tags=environment(),
 )
 
-HOURLY_INGEST = dg.ScheduleDefinition(
-    name="ingest_player_games_hourly",
-    job=INGEST_JOB,
-    cron_schedule="7 * * * *",
-    description="New games of the tracked players, each hour. Turn it on for an unattended lakehouse.",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
+
+def hourly_ingest(at_first: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Each hour."""
+    return dg.ScheduleDefinition(
+        name="ingest_player_games_hourly",
+        job=INGEST_JOB,
+        cron_schedule="7 * * * *",
+        description="New games of the tracked players, each hour.",
+        default_status=at_first,
+    )

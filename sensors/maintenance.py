@@ -1,4 +1,4 @@
-"""The schedule of the lake's upkeep. Off until somebody turns it on."""
+"""The schedule of the lake's upkeep. On or off at first, as KSHIFT_SCHEDULES says."""
 
 import dagster as dg
 
@@ -12,10 +12,13 @@ MAINTENANCE_JOB = dg.define_asset_job(
     tags=environment(),
 )
 
-WEEKLY_MAINTENANCE = dg.ScheduleDefinition(
-    name="keep_the_lake_in_shape_weekly",
-    job=MAINTENANCE_JOB,
-    cron_schedule="23 2 * * 0",
-    description="The lake's upkeep, each Sunday. Turn it on for an unattended lakehouse.",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
+
+def weekly_maintenance(at_first: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Each Sunday."""
+    return dg.ScheduleDefinition(
+        name="keep_the_lake_in_shape_weekly",
+        job=MAINTENANCE_JOB,
+        cron_schedule="23 2 * * 0",
+        description="The lake's upkeep, each Sunday.",
+        default_status=at_first,
+    )

@@ -1,4 +1,4 @@
-"""The schedule that keeps profiles and rating histories fresh. Off until somebody turns it on."""
+"""The schedule that keeps profiles and rating histories fresh. On or off at first, as KSHIFT_SCHEDULES says."""
 
 import dagster as dg
 
@@ -12,10 +12,13 @@ PROFILES_JOB = dg.define_asset_job(
     tags=environment(),
 )
 
-DAILY_PROFILES = dg.ScheduleDefinition(
-    name="ask_about_players_daily",
-    job=PROFILES_JOB,
-    cron_schedule="37 3 * * *",
-    description="Profiles and rating histories, each night. Turn it on for an unattended lakehouse.",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
+
+def daily_profiles(at_first: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Each night."""
+    return dg.ScheduleDefinition(
+        name="ask_about_players_daily",
+        job=PROFILES_JOB,
+        cron_schedule="37 3 * * *",
+        description="Profiles and rating histories, each night.",
+        default_status=at_first,
+    )

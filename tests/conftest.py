@@ -15,7 +15,9 @@ from lakehouse import Lakehouse
 from plugins.chess.largest_swing import plugin as largest_swing
 from plugins.chess.move_count import plugin as move_count
 from plugins.chess.opening import plugin as opening
+from resources.settings import load_settings
 from serving.cli import main
+from serving.home import open_instance, prepare
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +41,15 @@ def lakehouse(tmp_path: Path, instance: DagsterInstance) -> Lakehouse:
     `whole_lakehouse` has all of them, and takes several times as long.
     """
     return Lakehouse(tmp_path, instance, [move_count, largest_swing, opening])
+
+
+@pytest.fixture
+def lakehouse_on_disk(tmp_path: Path) -> Iterator[Lakehouse]:
+    """The same with an instance that lies on the disk, where other processes find it."""
+    settings = load_settings(home=tmp_path / "home")
+    prepare(settings)
+    with open_instance(settings.dagster_home) as instance:
+        yield Lakehouse(tmp_path, instance, [move_count, largest_swing, opening])
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from threading import Event
 import dagster as dg
 import httpx
 import pytest
-from dagster import DagsterInstance
 from filelock import FileLock
 from prometheus_client.core import GaugeMetricFamily
 
@@ -32,7 +31,6 @@ from resources.clock import SystemClock
 from resources.exchange import Fetch, new_id
 from resources.gate import Gate
 from scraping import exporter, numbers_in, scrape, text_of
-from serving.home import open_instance, prepare
 from serving.metrics import Exporter, Part
 from serving.replay import ReplayServer
 from worlds import analysed, lichess, world
@@ -42,15 +40,11 @@ SECRET = "lip_" + "hushhush" * 4  # pragma: allowlist secret
 
 
 @pytest.fixture
-def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lakehouse]:
-    """A lakehouse without analytics, whose instance lies on the disk, as the exporter finds it."""
+def stored(lakehouse_on_disk: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> Lakehouse:
+    """A lakehouse without analytics."""
     monkeypatch.setattr("kshift_assets.definitions.discover", lambda *_, **__: [])
-    there = Lakehouse(tmp_path, DagsterInstance.ephemeral(), [])
-    prepare(there.settings)
-    with open_instance(there.settings.dagster_home) as instance:
-        there.instance.dispose()
-        there.instance = instance
-        yield there
+    lakehouse_on_disk.plugins = []
+    return lakehouse_on_disk
 
 
 def fetch(n_duration_ms: int, n_status: int | None = 200) -> Fetch:
