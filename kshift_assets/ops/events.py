@@ -178,7 +178,8 @@ def sentence(event: dg.DagsterEvent) -> str:
 
 def run_sentence(event: dg.DagsterEvent) -> str:
     """Why a run failed before any of its steps did, as when a resource refuses; without secrets."""
-    return _cause(event.job_failure_data.error) or _clean(event.message) or ""
+    # Nothing is known but the message where somebody else said so, since the process was killed.
+    return _cause(getattr(event.event_specific_data, "error", None)) or _clean(event.message) or ""
 
 
 def _cause(error: SerializableErrorInfo | None) -> str | None:
