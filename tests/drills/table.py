@@ -25,6 +25,7 @@ from drills.full_disk import full_disk
 from drills.killed import keeping_up, publishing, rolling_back
 from drills.outcome import Outcome
 from drills.readers import readers
+from drills.wiped import wiped
 
 
 class Work(Protocol):
@@ -53,6 +54,7 @@ DRILLS = (
     Drill("H9", "no room, or read-only: ingest, publish, maintain", full_disk, 16, "a failed write is passed over"),
     Drill("H12", "readers during all that changes files", readers, 3, "readers take all files of a folder"),
     Drill("H13", "the source's answers change", drift, len(DRIFTS), "a month of rejected games stops nothing"),
+    Drill("H14", "backup, wipe, restore, make anew; a damaged backup", wiped, 2, "bytes of a backup are believed"),
 )
 
 
