@@ -1,9 +1,5 @@
 """From settings to channels: which ways alerts take, checked where they are read."""
 
-from urllib.parse import unquote, urlsplit
-
-from pydantic import SecretStr
-
 from resources.alert_channels import Channel, Command, LogFile, Mail, Webhook
 from resources.alerts import Alerts, Delivery
 from resources.settings import Settings
@@ -23,11 +19,4 @@ def _delivery(settings: Settings) -> Delivery:
         channels.append(Mail(settings.alert_smtp.get_secret_value(), sender, settings.alert_mail_to))
     if settings.alert_command:
         channels.append(Command(settings.alert_command))
-    return Delivery(channels, settings.alerts_per_hour, settings.ui_url, _secrets(settings))
-
-
-def _secrets(settings: Settings) -> tuple[str, ...]:
-    """Every secret of the settings, and the passwords inside of addresses."""
-    found = [value.get_secret_value() for value in dict(settings).values() if isinstance(value, SecretStr)]
-    passwords = [urlsplit(one).password or "" for one in found if "://" in one]
-    return tuple(filter(None, [*found, *passwords, *map(unquote, passwords)]))
+    return Delivery(channels, settings.alerts_per_hour, settings.ui_url, settings.secrets)

@@ -7,6 +7,8 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
+from resources.redaction import redact_bytes
+
 
 @dataclass(frozen=True)
 class Quarantine:
@@ -21,7 +23,7 @@ class Quarantine:
     def keep(self, body: bytes, request: str, reason: str, moment: datetime) -> Path:
         """Set something aside: a file whose first line says, as JSON, what was asked, when, and what is wrong."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = body[: self.longest]
+        kept = redact_bytes(body)[: self.longest]  # a server may say back what it was asked with
         name = sha256(request.encode() + b"\n" + kept).hexdigest()[:24]
         file = self.folder / f"{name}.txt"
         if not file.exists():

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
@@ -15,8 +15,10 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, Sett
 from resources.addresses import check_command, check_mail, check_smtp, check_webhook
 from resources.errors import UserError
 from resources.names import user_id
+from resources.redaction import hide
 
 PREFIX = "KSHIFT_"
+STORE_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 UNFINISHED = ".restoring"
 """A file in a home into which a backup is being restored, or was, by a process that did not come to its end."""
 # In the path of a table, delta-rs, Polars or DuckDB take these for a wildcard, an escape or a partition.
@@ -264,6 +266,14 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret of the settings, the passwords inside of addresses, and those of an object store."""
+        found = [value.get_secret_value() for value in dict(self).values() if isinstance(value, SecretStr)]
+        passwords = [urlsplit(one).password or "" for one in found if "://" in one]
+        store = [os.environ.get(name, "") for name in STORE_SECRETS]
+        return tuple(filter(None, [*found, *passwords, *map(unquote, passwords), *store]))
+
+    @property
     def dagster_home(self) -> Path:
         """Dagster's folder: $DAGSTER_HOME, or inside this lakehouse."""
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()
@@ -308,7 +318,7 @@ def load_settings(**overrides: object) -> Settings:
     _refuse_unknown(os.environ, "")
     try:
         _refuse_unknown(DotEnvSettingsSource(Settings).env_vars, " in .env")
-        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each of them
+        settings = Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each of them
     except UnicodeDecodeError as error:
         raise UserError("the file .env is not text in UTF-8: write it anew, see .env.example") from error
     except ValidationError as error:
@@ -319,6 +329,8 @@ def load_settings(**overrides: object) -> Settings:
             message = message[0].lower() + message[1:]
         # The cause would show what the user wrote, and that may be a secret.
         raise UserError(f"{name}{message} (see .env.example)") from None
+    hide(*settings.secrets)
+    return settings
 
 
 def _refuse_unknown(names: Iterable[str], where: str) -> None:

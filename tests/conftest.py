@@ -15,6 +15,7 @@ from lakehouse import Lakehouse
 from plugins.chess.largest_swing import plugin as largest_swing
 from plugins.chess.move_count import plugin as move_count
 from plugins.chess.opening import plugin as opening
+from resources import redaction
 from resources.settings import load_settings
 from serving.cli import main
 from serving.home import open_instance, prepare
@@ -26,6 +27,7 @@ def _no_settings_of_the_tester(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     for name in [name for name in os.environ if name.startswith(("KSHIFT_", "DAGSTER_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("KSHIFT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(redaction, "_known", set())  # secrets of one test are words of another
 
 
 @pytest.fixture
