@@ -9,7 +9,7 @@ from dagster import DagsterInstance
 
 from kshift_assets import check_states
 from kshift_assets.automation import ON_SETTLED_CHANGE_OR_NIGHTLY
-from kshift_assets.chess.position_search import MACROS
+from kshift_assets.chess import player_search, position_search
 from kshift_assets.chess.schemas import Failures, Moves
 from kshift_assets.chess.tables import GAMES
 from kshift_assets.reporting import (
@@ -30,6 +30,8 @@ from resources.snapshots import DATABASE, Pin, Snapshots
 SNAPSHOT_KEY = dg.AssetKey(["published", "snapshot"])
 MOVES = Table("chess", "moves", Moves)
 FAILURES = Table("analytics", "failures", Failures)
+MACROS = (*position_search.MACROS, *player_search.MACROS)
+"""SQL that makes what consumers may call."""
 VIEWS = (MOVES, FAILURES)
 """What consumers find beside the tables."""
 

@@ -23,6 +23,8 @@ from resources.memory import give_back_memory
 PARTITION = "dt_month"
 # A row group is what a writer and a reader hold at least, twice at times; 20,000 games with their lists take 32 MB.
 GROUP_ROWS, GROUP_ROWS_WITH_LISTS = 50_000, 20_000
+# Columns by which a reader looks for few rows among many: a Bloom filter tells which row groups cannot have them.
+_FILTERED = "id_user"
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
@@ -32,7 +34,7 @@ class _Part:
 
     path: str
     stream: pa.NativeFile
-    writer: pq.ParquetWriter
+    writer: pq.ParquetWriter | None = None
     n_rows: int = 0
     waiting: list[pl.DataFrame] = field(default_factory=list)
 
@@ -97,10 +99,20 @@ class Parts:
         if folder:
             self._files.create_dir(folder)
         path = f"{folder}{self._name}-{uuid.uuid4()}.zstd.parquet"
-        stream = self._files.open_output_stream(path)
+        return _Part(path, self._files.open_output_stream(path))
+
+    def _writer(self, stream: pa.NativeFile, n_rows: int) -> pq.ParquetWriter:
+        """A writer of a file whose first row group has so many rows; a full one has filters by user."""
         schema = arrow_schema(pl.Schema({name: kind for name, kind in self._schema.items() if name != PARTITION}))
-        writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=3, store_schema=False)
-        return _Part(path, stream, writer)
+        by_user = [name for name in schema.names if name.startswith(_FILTERED) and n_rows >= self._group_rows]
+        return pq.ParquetWriter(
+            stream,
+            schema,
+            compression="zstd",
+            compression_level=3,
+            store_schema=False,
+            bloom_filter_options={name: {"ndv": self._group_rows, "fpp": 0.01} for name in by_user} or None,
+        )
 
     def _flush(self, part: _Part, *, is_last: bool = False) -> None:
         """Pack the rows that wait, whole row groups if there are any: the rest waits on."""
@@ -111,6 +123,7 @@ class Parts:
         part.n_rows += rows.height
         self._waiting -= rows.height
         self._wait()
+        part.writer = part.writer or self._writer(part.stream, rows.height)
         self._packed = self._thread.submit(_pack, part.writer, rows, self._group_rows)
 
     def _wait(self) -> None:
@@ -123,7 +136,8 @@ class Parts:
         if part.waiting:
             self._flush(part, is_last=True)
         self._wait()
-        part.writer.close()
+        if part.writer:
+            part.writer.close()
         part.stream.close()
         if self._root:
             file = self._root / part.path
@@ -139,7 +153,8 @@ class Parts:
         self._thread.shutdown()  # a group that is being packed keeps its file open
         for part in self._parts.values():
             with contextlib.suppress(OSError, pa.ArrowException):  # the error that led here is the one to show
-                part.writer.close()
+                if part.writer:
+                    part.writer.close()
                 part.stream.close()
             with contextlib.suppress(OSError):
                 self._files.delete_file(part.path)

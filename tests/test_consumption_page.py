@@ -7,9 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from kshift_assets.chess.position_search import MACROS
 from kshift_assets.definitions import consumer_tables, find_plugins
-from kshift_assets.published import GAMES, pin, pin_failures, pin_moves
+from kshift_assets.published import GAMES, MACROS, pin, pin_failures, pin_moves
 from resources.lake import Lake
 from resources.snapshots import Snapshots
 from serving.sql import ask, connect
