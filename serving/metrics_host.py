@@ -28,7 +28,8 @@ def hosts(state: Path) -> Iterator[Metric]:
     )
     clock = SystemClock()
     for file in sorted(state.glob("*_*.json")):
-        known, host = Gate(state, file.stem, clock, 0.0).state(), file.stem.rpartition("_")[0]
+        known, (name, _, port) = Gate(state, file.stem, clock, 0.0).state(), file.stem.rpartition("_")
+        host = f"{name}:{port}"
         is_open.add_metric([host], known.pause is not None)
         failures.add_metric([host], known.failures)
         quiet.add_metric([host], known.quiet_left(clock))

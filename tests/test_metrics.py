@@ -107,7 +107,8 @@ def test_games_and_players_are_counted_as_the_source_has_them(stored: Lakehouse)
     states = {state: numbers[f'kshift_followed_players{{state="{state}"}}'] for state in ("done", "gone", "never")}
     assert states == {"done": 2, "gone": 1, "never": 1}
     assert before - 1 < numbers["kshift_cursor_oldest_timestamp_seconds"] < time.time()
-    assert numbers['kshift_circuit_open{host="127.0.0.1"}'] == 0
+    port = server.url.rpartition(":")[2]
+    assert numbers[f'kshift_circuit_open{{host="127.0.0.1:{port}"}}'] == 0
     for name in ("alice_a", "carol_c", "dora_d", "nobody_n", "bob-b"):
         assert name not in text, "names are nobody else's business, and would be labels without end"
 
@@ -193,10 +194,13 @@ def test_a_source_that_is_left_alone_shows(stored: Lakehouse) -> None:
         state = state.after_refusal(Patience(), clock, None)
     with gate.turn() as turn:
         turn.save(state)
+    with Gate(stored.settings.state, "lichess.org_8080", clock, 60).turn():
+        pass
     numbers = scrape(exporter(stored.settings))
-    assert numbers['kshift_circuit_open{host="lichess.org"}'] == 1
-    assert numbers['kshift_circuit_failures{host="lichess.org"}'] == 5
-    assert 0 < numbers['kshift_quiet_seconds{host="lichess.org"}'] <= 3_600
+    assert numbers['kshift_circuit_open{host="lichess.org:8080"}'] == 0
+    assert numbers['kshift_circuit_open{host="lichess.org:443"}'] == 1
+    assert numbers['kshift_circuit_failures{host="lichess.org:443"}'] == 5
+    assert 0 < numbers['kshift_quiet_seconds{host="lichess.org:443"}'] <= 3_600
 
 
 def test_what_cannot_be_read_is_told_once_and_the_rest_is_answered(stored: Lakehouse) -> None:
