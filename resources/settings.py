@@ -267,11 +267,12 @@ class Settings(BaseSettings):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every secret of the settings, the passwords inside of addresses, and those of an object store."""
+        """Every secret of the settings, what is secret inside of addresses, and the keys of an object store."""
         found = [value.get_secret_value() for value in dict(self).values() if isinstance(value, SecretStr)]
         passwords = [urlsplit(one).password or "" for one in found if "://" in one]
+        webhooks = [urlsplit(one).path.rpartition("/")[2] for one in found if one.startswith("http")]
         store = [os.environ.get(name, "") for name in STORE_SECRETS]
-        return tuple(filter(None, [*found, *passwords, *map(unquote, passwords), *store]))
+        return tuple(filter(None, [*found, *passwords, *map(unquote, passwords), *webhooks, *store]))
 
     @property
     def dagster_home(self) -> Path:

