@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from resources.errors import UserError
+from resources.redaction import redact
 from resources.settings import UNFINISHED, Settings
 
 if TYPE_CHECKING:  # it takes a second to import
@@ -66,11 +67,23 @@ def _write_instance_file(file: Path, settings: Settings) -> None:
 
 
 def open_instance(home: Path) -> "DagsterInstance":
-    """Dagster's instance. Two processes that make its databases at the same time would stumble over each other."""
+    """Dagster's instance. Two processes that make its databases at the same time would stumble over each other.
+
+    Raises UserError if they are in Postgres and that cannot be reached.
+    """
     from dagster import DagsterInstance  # noqa: PLC0415  # it takes a second
 
     with FileLock(home / "opening.lock"):
-        instance = DagsterInstance.get()
-        # Each storage is made when it is first asked for.
-        _ = instance.run_storage, instance.event_log_storage, instance.schedule_storage
+        try:
+            instance = DagsterInstance.get()
+            # Each storage is made when it is first asked for.
+            _ = instance.run_storage, instance.event_log_storage, instance.schedule_storage
+        except Exception as error:
+            if POSTGRES not in os.environ:
+                raise
+            cause: BaseException = error
+            while cause.__cause__:
+                cause = cause.__cause__
+            reason = redact(str(cause).partition("\n")[0])
+            raise UserError(f"Dagster's Postgres cannot be used ({reason}): look at {POSTGRES}") from error
     return instance
