@@ -40,6 +40,7 @@ from kshift_assets.executors import executor_of
 from kshift_assets.migrations import lake_of
 from kshift_assets.ops.history import run_history
 from kshift_assets.ops.maintenance import maintenance
+from kshift_assets.ops.retention import retention
 from kshift_assets.ops.tables import RUN_STEPS, RUNS
 from kshift_assets.ops.watch import GB, Watch
 from kshift_assets.published import SNAPSHOT_KEY, VIEWS, snapshot_asset
@@ -54,7 +55,7 @@ from resources.following import Following
 from resources.http import NO_TOKEN, Access, user_agent
 from resources.lichess import Lichess
 from resources.memory import bound_memory
-from resources.retention import Retention
+from resources.retention import Retention, Rules
 from resources.settings import Settings, load_settings
 from resources.snapshots import Snapshots
 from resources.workbench import Workbench
@@ -104,7 +105,7 @@ def build(settings: Settings, plugins: Sequence[Plugin] | None = None) -> dg.Def
     catch_up = analytics_job(monthly)
     at_first = dg.DefaultScheduleStatus.RUNNING if settings.schedules == "on" else dg.DefaultScheduleStatus.STOPPED
     return dg.Definitions(
-        assets=[*made, maintenance, tv_running, fetches, pending_games],
+        assets=[*made, maintenance, retention, tv_running, fetches, pending_games],
         jobs=[INGEST_JOB, TV_JOB, PROFILES_JOB, MAINTENANCE_JOB, catch_up],
         schedules=[
             hourly_ingest(at_first),
@@ -210,6 +211,7 @@ def outside_world(settings: Settings) -> dict[str, object]:
         "snapshots": Snapshots(folder=str(settings.published)),
         "alerts": alerts_of(settings),
         "retention": Retention(days=settings.keep_days),
+        "rules": Rules.of(settings),
         "workers": Workers(processes=settings.workers),
         "engine": engine_of(settings),
         "following": Following(

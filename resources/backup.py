@@ -214,7 +214,8 @@ def shared_databases(settings: Settings) -> list[Path]:
 
 def files_of(settings: Settings) -> Iterator[tuple[str, Path, Path]]:
     """Area, its root and the file, for all that is backed up beside the lake; links are files."""
-    for name in OF_HOME:
+    aside = sorted(file.name for file in settings.home.glob("alerts-*.jsonl"))
+    for name in (*OF_HOME, *aside):
         yield from (("home", settings.home, file) for file in _walk(settings.home / name))
     yield from (("dagster", settings.dagster_home, file) for file in _walk(settings.dagster_home))
 

@@ -1,7 +1,8 @@
 """Upkeep of the lake: small files are merged, files that nothing needs are removed, and logs get a checkpoint."""
 
+import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,25 +31,31 @@ class Upkeep:
     merged: tuple[str, ...]
     removed: int
     freed_bytes: int
+    rows: int = 0
+    """Rows that nothing needs any more, and that are removed."""
 
 
 class Maintenance:
     """Keeps the tables of a lake in shape while others read and write them.
 
     `keep` gives the files that something outside the tables' logs needs; it is asked after the candidates for removal
-    are known, so that what is published meanwhile is safe. `removals` keeps a backup out, or is kept out by it. Files
-    that no version names any more go once they were replaced, or written, longer than `grace` ago. Entries of the log
-    stay: the notes of commits stand in them.
+    are known, so that what is published meanwhile is safe. `removals` keeps a backup out, or is kept out by it. Tables
+    that are `outdated` go as a whole, and `chores` are done first. Files that no version names any more go once they
+    were replaced, or written, longer than `grace` ago. Entries of the log stay: the notes of commits stand in them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first three have a usual value
         self,
         lake: Lake,
         grace: timedelta,
         keep: Callable[[], Collection[str]],
+        *,
         unmerged: Collection[str] = (),
         removals: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True),  # noqa: FBT003  # what it gives
+        outdated: Callable[[str], bool] = lambda _: False,
+        chores: Collection[Callable[[bool], Iterable[Upkeep]]] = (),
     ) -> None:
+        self._outdated, self._chores = outdated, chores
         self._lake, self._grace, self._keep, self._unmerged = lake, grace, keep, unmerged
         self._removals = removals
         self.spares = False
@@ -69,8 +76,13 @@ class Maintenance:
         """Keep up table by table; `dry` tells what would be done."""
         with self._removals() as may_remove:
             self.spares = not may_remove
+            for chore in () if self.spares else self._chores:
+                yield from chore(dry)
             for table in self.tables():
-                yield self._keep_up(table, dry=dry)
+                if self._is_gone(table):
+                    yield self._drop(table, dry=dry)
+                else:
+                    yield self._keep_up(table, dry=dry)
 
     def _keep_up(self, table: str, *, dry: bool) -> Upkeep:
         before = self._lake.files(table)
@@ -85,6 +97,27 @@ class Maintenance:
             self._checkpoint(table)
             after = len(self._lake.files(table))
         return Upkeep(table, len(before), after, tuple(month or "" for month in merged), removed, freed)
+
+    def _is_gone(self, table: str) -> bool:
+        """Whether nothing reads a table any more, for so long that an older version of the code has ended too."""
+        if self.spares or not self._outdated(table):
+            return False
+        files = file_system(self._lake.path(table))
+        log = files.get_file_info(pafs.FileSelector(LOG))
+        return all(one.mtime and one.mtime <= datetime.now(UTC) - self._grace for one in log)
+
+    def _drop(self, table: str, *, dry: bool) -> Upkeep:
+        """Remove a whole table, first its log from the newest entry on: what is left is always a table, or none."""
+        files = file_system(self._lake.path(table))
+        found = [
+            one for one in files.get_file_info(pafs.FileSelector("", recursive=True)) if one.type == pafs.FileType.File
+        ]
+        if not dry:
+            for one in sorted(found, key=lambda one: (one.path.startswith(LOG), one.path), reverse=True):
+                files.delete_file(one.path)
+            if "://" not in self._lake.uri:
+                shutil.rmtree(self._lake.path(table))
+        return Upkeep(table, len(found), 0, (), len(found), sum(one.size for one in found))
 
     def _mergeable(self, table: str) -> list[str | None]:
         actions = pa.table(DeltaTable(self._lake.path(table)).get_add_actions(flatten=True)).to_pylist()

@@ -21,6 +21,8 @@ PREFIX = "KSHIFT_"
 STORE_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 UNFINISHED = ".restoring"
 """A file in a home into which a backup is being restored, or was, by a process that did not come to its end."""
+OF_SOURCES = ("lichess.player_games", "lichess.tv_games", "lichess.dump_games")
+"""Tables of what sources sent, from which games are cleaned."""
 # In the path of a table, delta-rs, Polars or DuckDB take these for a wildcard, an escape or a partition.
 MISREAD = frozenset("%*?[]'=^|#\\")
 
@@ -133,6 +135,32 @@ class Settings(BaseSettings):
         7, ge=1, le=3_660, description="`kshift maintain` removes files that nothing needs after so many days"
     )
 
+    keep_snapshots_days: int = Field(
+        0,
+        ge=0,
+        le=36_600,
+        description="`kshift retain` removes older snapshots but the latest and pinned ones; 0: none",
+    )
+    keep_logs_days: int = Field(
+        0, ge=0, le=36_600, description="`kshift retain` removes older logs of runs that are in ops.runs; 0: none"
+    )
+    keep_downloads_days: int = Field(
+        0, ge=0, le=36_600, description="`kshift retain` removes older downloads whose month is in the lake; 0: none"
+    )
+    keep_quarantine_days: int = Field(
+        0, ge=0, le=36_600, description="`kshift retain` removes older answers from the quarantine; 0: none"
+    )
+    keep_versions_days: int = Field(
+        0,
+        ge=0,
+        le=36_600,
+        description="`kshift retain` removes older documents of games with a newer one; 0: none",
+    )
+    keep_documents: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Sources whose cleaned documents `kshift retain` removes, e.g. lichess.player_games=365 (days), …",
+    )
+
     alert_log: str = Field(
         "", description="File that gets every alert as a line of JSON; default $KSHIFT_HOME/alerts.jsonl"
     )
@@ -158,7 +186,7 @@ class Settings(BaseSettings):
         0, ge=0, le=10_080, description="A daemon silent for so long is reported; 0 where none is meant to run"
     )
 
-    @field_validator("players", "alert_mail_to", mode="before")
+    @field_validator("players", "alert_mail_to", "keep_documents", mode="before")
     @classmethod
     def _split_players(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -170,6 +198,15 @@ class Settings(BaseSettings):
             return tuple(dict.fromkeys(user_id(name) for name in value))
         except UserError as error:
             raise ValueError(str(error)) from error
+
+    @field_validator("keep_documents")
+    @classmethod
+    def _check_documents(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            table, _, days = one.partition("=")
+            if table not in OF_SOURCES or not re.fullmatch(r"[1-9][0-9]{0,4}", days):
+                raise ValueError(f"write table=days, with one of {', '.join(OF_SOURCES)}, e.g. {OF_SOURCES[0]}=365")
+        return value
 
     @field_validator("alert_webhook", "alert_smtp")
     @classmethod
@@ -312,6 +349,11 @@ class Settings(BaseSettings):
 
 def _is_header_text(value: str) -> bool:
     return value.isascii() and value.isprintable()
+
+
+def documents_days(given: Iterable[str]) -> dict[str, int]:
+    """Table → days, of `keep_documents`."""
+    return {table: int(days) for table, _, days in (one.partition("=") for one in given)}
 
 
 def load_settings(**overrides: object) -> Settings:

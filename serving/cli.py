@@ -216,6 +216,33 @@ def maintain(
 
 
 @app.command()
+def retain(
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this it is only told.")] = False,  # noqa: FBT002  # a flag of the command line
+) -> None:
+    """Remove what is older than the settings KSHIFT_KEEP_… say; without --apply only tell what would go, and why."""
+    from dagster import AssetMaterialization
+
+    from kshift_assets.migrations import open_lake
+    from kshift_assets.ops.retention import RETENTION_KEY, expired, metadata_of, remove
+    from resources.retention import Rules
+    from serving.upkeep import write_expired
+
+    settings = load_settings()
+    refuse_unfinished(settings)
+    snapshots = _snapshots(settings)
+    found = expired(open_lake(settings), snapshots, Rules.of(settings))
+    if apply and found:
+        remove(found, snapshots)
+        prepare(settings)
+        with open_instance(settings.dagster_home) as instance:
+            told = AssetMaterialization(RETENTION_KEY, metadata=metadata_of(found, "removed"))
+            instance.report_runless_asset_event(told)
+    write_expired(found, console, is_dry=not apply)
+    if found and not apply:
+        console.print("Nothing was removed: `kshift retain --apply` does it.")
+
+
+@app.command()
 def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,  # noqa: FBT002  # a flag of the command line
 ) -> None:

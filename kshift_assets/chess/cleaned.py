@@ -8,6 +8,7 @@ import polars as pl
 from kshift_assets.audit import Audit
 from kshift_assets.automation import ON_CHANGE
 from kshift_assets.chess.cleaning import Tally, clean_month
+from kshift_assets.chess.kept_games import is_thinned, with_kept
 from kshift_assets.chess.tables import DUMP_GAMES, GAMES, PLAYER_GAMES, REJECTED_GAMES, TV_GAMES
 from kshift_assets.partitions import MONTHS
 from kshift_assets.reporting import (
@@ -23,6 +24,7 @@ from kshift_assets.reporting import (
 )
 from kshift_assets.spool import Spool
 from kshift_assets.tables import polars_schema, summary
+from resources.commits import LostRace
 from resources.lake import Lake
 
 # A share of rejected games above the first is worth a look, above the second the source itself is broken: these are
@@ -67,7 +69,6 @@ ROWS_AT_ONCE = 20_000
 def clean_games(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[Report]:
     """One pass over a month of all sources: good rows stream into chess.games, the others to chess.rejected_games."""
     month = context.partition_key
-    players = lake.scan(PLAYER_GAMES.full_name, polars_schema(PLAYER_GAMES.model), month).collect()
     audit, rejected = Audit(GAMES.model, unique="id_game"), Audit(REJECTED_GAMES.model)
     tally = Tally()
 
@@ -75,11 +76,23 @@ def clean_games(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[Repor
         nonlocal tally
         tally = Tally()
         bad_rows.clear()
+        thinned = is_thinned(lake, month)
+        players = lake.scan(PLAYER_GAMES.full_name, polars_schema(PLAYER_GAMES.model), month).collect()
         dumps = lake.batches(DUMP_GAMES.full_name, polars_schema(DUMP_GAMES.model), month, rows=ROWS_AT_ONCE)
         televised = lake.batches(TV_GAMES.full_name, polars_schema(TV_GAMES.model), month, rows=ROWS_AT_ONCE)
-        for good, bad in clean_month(players, dumps, tally, televised):
-            bad_rows.add(bad)
-            yield good
+
+        def good_rows() -> Iterator[pl.DataFrame]:
+            for good, bad in clean_month(players, dumps, tally, televised):
+                bad_rows.add(bad)
+                yield good
+
+        if thinned:
+            stored = lake.batches(GAMES.full_name, polars_schema(GAMES.model), month, rows=ROWS_AT_ONCE)
+            yield from with_kept(good_rows(), stored, tally)
+        else:
+            yield from good_rows()
+            if is_thinned(lake, month):
+                raise LostRace(f"documents of {month} were removed while they were cleaned")
         for finding in (row_counts(tally), mostly_accepted(tally)):
             if not finding.passed:
                 raise AuditFailed(finding)
@@ -111,7 +124,7 @@ def row_counts(tally: Tally) -> Finding:
 
 def mostly_accepted(tally: Tally) -> Finding:
     """Whether the source as a whole can be believed; a month of few games always is."""
-    total = tally.n_games + tally.n_rejected
+    total = tally.n_games + tally.n_kept + tally.n_rejected
     passed = tally.n_rejected <= REJECTED_FAILURE * total or total < SMALL_MONTH
     text = "" if passed else f"{tally.n_rejected} of {total} games would be rejected: the source itself is broken"
     return Finding("mostly_accepted", passed=passed, metadata={"rejected": tally.n_rejected, "games": total}, text=text)
@@ -119,7 +132,7 @@ def mostly_accepted(tally: Tally) -> Finding:
 
 def rejected_share(tally: Tally) -> Finding:
     """How many of the games were rejected, with a warning above a little."""
-    total = tally.n_games + tally.n_rejected
+    total = tally.n_games + tally.n_kept + tally.n_rejected
     share = tally.n_rejected / total if total else 0.0
     text = f"{tally.n_rejected} of {total} games were rejected ({share:.1%})" if share > REJECTED_WARNING else ""
     return Finding(

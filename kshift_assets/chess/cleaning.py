@@ -38,6 +38,8 @@ class Tally:
     n_rejected: int = 0
     n_duplicates: int = 0
     n_merged: int = 0
+    n_kept: int = 0
+    """Games of which no document is there any more; in no other number."""
 
     @property
     def n_lost(self) -> int:
