@@ -53,6 +53,7 @@ class Lakehouse:
     folder: Path
     instance: DagsterInstance
     plugins: Sequence[Plugin] | None = None
+    _built: tuple[Settings, Sequence[Plugin] | None, dg.Definitions] | None = None
 
     @property
     def settings(self) -> Settings:
@@ -61,7 +62,11 @@ class Lakehouse:
 
     @property
     def definitions(self) -> dg.Definitions:
-        return build(self.settings, self.plugins)
+        """The graph, built anew only where settings or plugins are others: it takes longer than most assets."""
+        settings, plugins = self.settings, None if self.plugins is None else list(self.plugins)
+        if self._built is None or self._built[:2] != (settings, plugins):
+            self._built = settings, plugins, build(settings, plugins)
+        return self._built[2]
 
     @property
     def runner(self) -> Runner:

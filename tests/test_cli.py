@@ -15,6 +15,7 @@ import pytest
 
 from commands import Kshift
 from lakehouse import Lakehouse, pgn
+from plugins.chess.move_count import plugin as move_count
 
 ROOT = Path(__file__).parents[1]
 
@@ -164,7 +165,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a lakehouse with a published database."""
     folder = tmp_path_factory.mktemp("published")
     with dg.DagsterInstance.ephemeral() as instance:
-        lakehouse = Lakehouse(folder, instance)
+        lakehouse = Lakehouse(folder, instance, [move_count])
         lakehouse.write_dump("2024-01", pgn("aaaaaaa1"))
         lakehouse.make("lichess/dump_games", "2024-01")
         assert all(outcome.succeeded for outcome in lakehouse.carry_on())

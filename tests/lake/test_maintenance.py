@@ -159,7 +159,7 @@ def test_upkeep_beside_a_writer_loses_none_of_its_commits(tmp_path: Path):
     theirs.close()
     assert ours.recv() == READY
     pages = merged = 0
-    while pages < 25:
+    while pages < 12:
         told = ours.recv()
         pages = told if isinstance(told, int) else pages
         merged += lake.compact(TABLE, JANUARY) if pages else 0
