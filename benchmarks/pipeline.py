@@ -44,9 +44,12 @@ class Lakehouse:
             self.run(key, warm, WARM_MONTH)
         self.lake = Lake(uri=load_settings(home=self._folder / "home").lake_uri)
 
-    def run(self, key: dg.AssetKey, dumps: Path, month: str = MONTH) -> int:
-        """Make an asset; tells how many rows it has."""
-        runner = Runner(build(load_settings(home=self._folder / "home", dump_dir=dumps)), self._instance)
+    def _runner(self, dumps: Path) -> Runner:
+        return Runner(build(load_settings(home=self._folder / "home", dump_dir=dumps)), self._instance)
+
+    def run(self, key: dg.AssetKey, dumps: Path, month: str = MONTH, runner: Runner | None = None) -> int:
+        """Make an asset, with a graph of its own if there is none yet; tells how many rows it has."""
+        runner = runner or self._runner(dumps)
         outcome = runner.run(Batch(tuple(runner.select(key.to_user_string())), month))
         if not outcome.succeeded:
             sys.exit(f"{key.to_user_string()} failed: {outcome.problems}")
@@ -58,10 +61,11 @@ class Lakehouse:
         return {"rows": rows, "asset_s": sum(step_seconds(self._instance, run_id).values())}
 
     def measured(self, key: dg.AssetKey, dumps: Path) -> Work:
-        """Making an asset, as work."""
+        """Making an asset, as work, in a process that has loaded its graph."""
+        runner = self._runner(dumps)
 
         def work() -> Callable[[], Answer]:
-            rows = self.run(key, dumps)
+            rows = self.run(key, dumps, runner=runner)
             return lambda: self.answer(rows)
 
         return work
