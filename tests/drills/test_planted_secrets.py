@@ -23,6 +23,8 @@ from serving.replay_wire import Fault
 from serving.replay_world import World
 from worlds import MARCH, MINUTE, game
 
+pytestmark = pytest.mark.timeout(1_200)  # the demo and fifteen commands, seven minutes on a busy machine
+
 ROOT = Path(__file__).parents[2]
 # None has a form by which it could be told from other words.
 PLANTED = {
