@@ -68,6 +68,10 @@ class Lakehouse:
             self._built = settings, plugins, build(settings, plugins)
         return self._built[2]
 
+    def forget_definitions(self) -> None:
+        """Have the graph built anew: something else that it is made from is another now."""
+        self._built = None
+
     @property
     def runner(self) -> Runner:
         return Runner(self.definitions, self.instance)

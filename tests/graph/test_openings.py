@@ -55,6 +55,7 @@ def test_they_are_made_once_and_again_when_the_package_is_another(
     record = lakehouse.instance.fetch_materializations(OPENINGS.key, limit=1).records[0]
     assert package.VERSION in (record.asset_materialization.tags or {})["dagster/code_version"]
     monkeypatch.setattr("kshift_assets.definitions.openings", of_another_package())
+    lakehouse.forget_definitions()
     assert keys_of(lakehouse.carry_on()) >= {"chess/openings", "published/snapshot"}
     assert keys_of(lakehouse.carry_on()) == set()
 
@@ -119,6 +120,7 @@ def test_the_daemon_makes_them_anew_when_the_package_is_another(
 
     assert [n_requested(), n_requested()] == [0, 0]
     monkeypatch.setattr("kshift_assets.definitions.openings", of_another_package())
+    lakehouse.forget_definitions()
     assert [n_requested(), n_requested()] == [1, 0]
 
 
