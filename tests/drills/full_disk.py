@@ -19,8 +19,8 @@ from drills.outcome import Outcome
 
 from kshift_assets.chess.game_store import GAMES_SCHEMA
 from kshift_assets.chess.ingestion import CURSOR
-from resources import durability, parts
 from resources.lake import Lake
+from serving import cli
 
 ROOMS: tuple[int | None, ...] = (0, 64, 400, None)
 """KB that are free; None where nothing can be written at all."""
@@ -66,7 +66,7 @@ class Disk:
 
 
 def full_disk(chance: Random, folder: Path, trials: int, *, control: bool = False) -> Outcome:
-    """Commands while their disk is full or read-only. Control: who writes files does not hear that there is no room."""
+    """Commands while their disk is full or read-only. Control: errors of the disk come out as they are."""
     apart = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
     if subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
         return Outcome(skipped="no mount namespace of one's own here: run it as root")
@@ -90,7 +90,7 @@ def work(chance: Random, folder: Path, number: int, *, control: bool) -> Outcome
     for place in ("lake", "home"):
         trials = [one for one in all_trials(chance, number) if one.place == place]
         if control:
-            trials = [Trial(("ingest",), "lake", 0)] if place == "lake" else []
+            trials = [Trial(("ingest",), "home", 0)] if place == "home" else []
         if not trials:
             continue
         below = folder / place
@@ -98,7 +98,7 @@ def work(chance: Random, folder: Path, number: int, *, control: bool) -> Outcome
         more = {} if place == "home" else {"KSHIFT_LAKE_URI": str(disk.folder / "lake"), "KSHIFT_DISK_FREE_GB": "0.01"}
         with house(below, **more) as made:
             for trial in trials:
-                found += _one(trial, made, disk, (deaf,) if control else ())
+                found += _one(trial, made, disk, (mute,) if control else ())
     return found
 
 
@@ -167,18 +167,9 @@ def _audit(made: House, wanted: list[frozenset[str]], acknowledged: set[str], wh
     return found
 
 
-def deaf() -> None:
-    """Files that could not be written to their end are named in a commit all the same."""
-    real = parts.Parts._finish
-
-    def finish(self: parts.Parts, month: str | None, part: parts._Part) -> object:
-        try:
-            return real(self, month, part)
-        except OSError:
-            return parts.add_action(part.path, 1, month, part.n_rows)
-
-    parts.Parts._finish = finish  # type: ignore[method-assign,assignment]
-    durability.sync_commits = lambda *_: None
+def mute() -> None:
+    """Nobody looks whether an error comes from the disk."""
+    cli.disk_trouble = lambda _: None
 
 
 def _mount(*arguments: str) -> None:
