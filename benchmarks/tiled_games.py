@@ -8,7 +8,7 @@ import polars as pl
 
 from kshift_assets.chess.cleaning import from_dump
 from kshift_assets.chess.pgn import read_games
-from kshift_assets.chess.schemas import DumpGames
+from kshift_assets.chess.source_schemas import DumpGames
 from kshift_assets.tables import polars_schema
 from resources.dumps import Dumps
 

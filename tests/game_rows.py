@@ -11,7 +11,7 @@ import orjson
 import polars as pl
 
 from kshift_assets.chess.pgn import read_games
-from kshift_assets.chess.schemas import DumpGames, PlayerGames
+from kshift_assets.chess.source_schemas import DumpGames, PlayerGames
 from kshift_assets.tables import polars_schema
 
 INGESTED = datetime(2026, 1, 1, tzinfo=UTC)

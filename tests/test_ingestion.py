@@ -14,7 +14,7 @@ from clocks import HandClock
 
 from kshift_assets.chess.game_store import FETCHES_SCHEMA, GAMES_SCHEMA
 from kshift_assets.chess.ingestion import Harvest, pull_month, pull_player, pull_players
-from kshift_assets.chess.schemas import Fetches, PlayerGames
+from kshift_assets.chess.source_schemas import Fetches, PlayerGames
 from resources.breaker import Patience
 from resources.errors import UserError
 from resources.lake import Lake

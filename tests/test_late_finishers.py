@@ -20,7 +20,7 @@ from kshift_assets.chess.game_store import GAMES_SCHEMA
 from kshift_assets.chess.ingestion import pull_month, pull_players, wall_time
 from kshift_assets.chess.late_finishers import Late, note_unfinished_of_dump, pull_pending
 from kshift_assets.chess.pending import Unfinished
-from kshift_assets.chess.schemas import PendingGames
+from kshift_assets.chess.source_schemas import PendingGames
 from kshift_assets.chess.tables import PLAYER_GAMES
 from lakehouse import Lakehouse, pgn
 from resources.lake import Lake

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kshift_assets.chess.pgn import read_games
-from kshift_assets.chess.schemas import DumpGames
+from kshift_assets.chess.source_schemas import DumpGames
 from kshift_assets.tables import polars_schema
 from resources.dumps import DumpDamaged
 

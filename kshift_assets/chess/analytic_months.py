@@ -7,8 +7,8 @@ import pandera.polars as pa
 import polars as pl
 
 from kshift_assets.audit import Audit
-from kshift_assets.chess.schemas import MONTH, Utc
 from kshift_assets.chess.seen_games import BATCH, SeenGames
+from kshift_assets.chess.vocabulary import MONTH, Utc
 from kshift_assets.reporting import AuditFailed, Finding, Table
 from kshift_assets.tables import Model, polars_schema, split
 from plugins import Plugin, PluginError, Spread

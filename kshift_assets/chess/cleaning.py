@@ -9,7 +9,8 @@ import polars as pl
 from kshift_assets.chess.document_columns import read_documents
 from kshift_assets.chess.dump_rows import read_dump_games
 from kshift_assets.chess.merging import SeenIds, merge
-from kshift_assets.chess.schemas import DumpGames, Games, RejectedGames
+from kshift_assets.chess.schemas import Games, RejectedGames
+from kshift_assets.chess.source_schemas import DumpGames
 from kshift_assets.tables import polars_schema, split
 
 GAMES = list(polars_schema(Games))

@@ -3,8 +3,8 @@
 import polars as pl
 
 from kshift_assets.chess.evaluation import site_glyphs
-from kshift_assets.chess.schemas import VARIANTS
 from kshift_assets.chess.speeds import speed
+from kshift_assets.chess.vocabulary import VARIANTS
 
 VARIANT_KEYS = {key.lower(): key for key in VARIANTS}
 """Tag Variant without blanks and hyphens, lower case → Lichess's key."""

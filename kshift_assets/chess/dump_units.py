@@ -8,8 +8,8 @@ from typing import Any
 import pandera.polars as pa
 import polars as pl
 
-from kshift_assets.chess.schemas import MONTH, Utc
 from kshift_assets.chess.tables import DUMP_GAMES
+from kshift_assets.chess.vocabulary import MONTH, Utc
 from kshift_assets.reporting import Table
 from kshift_assets.tables import polars_schema
 from resources.dump_units import Unit

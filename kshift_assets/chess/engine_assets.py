@@ -11,9 +11,9 @@ from kshift_assets.audit import uniqueness
 from kshift_assets.chess.analytic_months import stored_model
 from kshift_assets.chess.analytics import no_failures
 from kshift_assets.chess.engine_games import EngineMonth, Tally
-from kshift_assets.chess.schemas import Utc
 from kshift_assets.chess.tables import GAMES
 from kshift_assets.chess.tracking import tracked
+from kshift_assets.chess.vocabulary import Utc
 from kshift_assets.partitions import MONTHS
 from kshift_assets.reporting import (
     OPTIONAL,

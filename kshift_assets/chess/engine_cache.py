@@ -9,7 +9,7 @@ import chess.polyglot
 import pandera.polars as pa
 import polars as pl
 
-from kshift_assets.chess.schemas import Utc
+from kshift_assets.chess.vocabulary import Utc
 from kshift_assets.reporting import Table
 from kshift_assets.tables import polars_schema
 from resources.engine import Answer

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from kshift_assets.chess.schemas import PlayersFrontier
+from kshift_assets.chess.source_schemas import PlayersFrontier
 from kshift_assets.tables import polars_schema
 
 SCHEMA = polars_schema(PlayersFrontier)

@@ -8,7 +8,7 @@ import orjson
 import polars as pl
 import pyarrow as pa
 
-from kshift_assets.chess.schemas import DumpGames
+from kshift_assets.chess.source_schemas import DumpGames
 from kshift_assets.tables import polars_schema
 
 FILLED_BY_CALLER = ("val_file", "val_file_sha256", "tm_ingested", "dt_month")

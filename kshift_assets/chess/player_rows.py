@@ -7,7 +7,8 @@ import orjson
 import polars as pl
 
 from kshift_assets.chess.perfs import PERFS, RUNS
-from kshift_assets.chess.schemas import Players, UserProfiles
+from kshift_assets.chess.schemas import Players
+from kshift_assets.chess.source_schemas import UserProfiles
 from kshift_assets.tables import polars_schema
 
 SCHEMA = polars_schema(Players)

@@ -8,8 +8,8 @@ import pandera.polars as pa
 import polars as pl
 
 from kshift_assets.audit import Audit
-from kshift_assets.chess.schemas import GAME_ID, MONTH
 from kshift_assets.chess.tables import GAMES
+from kshift_assets.chess.vocabulary import GAME_ID, MONTH
 from kshift_assets.partitions import MONTHS
 from kshift_assets.reporting import (
     OPTIONAL,

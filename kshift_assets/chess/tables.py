@@ -1,16 +1,14 @@
 """The chess tables that assets make, but for analytics and marts: names and models in one list."""
 
-from kshift_assets.chess.schemas import (
+from kshift_assets.chess.schemas import Games, Players, RejectedGames
+from kshift_assets.chess.source_schemas import (
     DumpGames,
     Fetches,
-    Games,
     PendingGames,
     PlayerFetches,
     PlayerGames,
-    Players,
     PlayersFrontier,
     RatingHistories,
-    RejectedGames,
     TvGames,
     TvRunning,
     UserProfiles,

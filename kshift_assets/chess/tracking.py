@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from kshift_assets.chess.schemas import TrackedPlayers
+from kshift_assets.chess.source_schemas import TrackedPlayers
 from kshift_assets.tables import polars_schema
 from resources.lake import Lake
 from resources.names import user_id

@@ -19,7 +19,7 @@ from kshift_assets.chess.frontier import Budget, Manner, crawl, frontier_of
 from kshift_assets.chess.frontier_rows import EDGES, due, nearest, reachable
 from kshift_assets.chess.game_store import GAMES_SCHEMA
 from kshift_assets.chess.ingestion import Harvest, wall_time
-from kshift_assets.chess.schemas import PlayersFrontier
+from kshift_assets.chess.source_schemas import PlayersFrontier
 from kshift_assets.chess.tables import PLAYER_GAMES
 from resources.lake import Lake
 from serving.replay import ReplayServer

@@ -6,7 +6,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
-from kshift_assets.chess.schemas import SPEEDS, USER_ID
+from kshift_assets.chess.vocabulary import SPEEDS, USER_ID
 
 COLORS = ("white", "black")
 ECO = r"^[A-E][0-9]{2}$"

@@ -10,7 +10,7 @@ from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.marts.player_games import player_games
 from kshift_assets.chess.perfs import PERFS
-from kshift_assets.chess.schemas import Utc
+from kshift_assets.chess.vocabulary import Utc
 
 COMPLETE_PCT = 99
 ALL = "all"

@@ -6,7 +6,7 @@ import polars as pl
 from kshift_assets.chess.marts.columns import OutcomesAddUp
 from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.partial import Partial
-from kshift_assets.chess.schemas import SPEEDS
+from kshift_assets.chess.vocabulary import SPEEDS
 
 
 class OpeningResults(OutcomesAddUp):

@@ -11,7 +11,7 @@ from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.marts.phases import COLUMNS, PHASES, moves_within, plies_within
 from kshift_assets.chess.marts.player_games import RESULTS, RESULTS_ADDED, player_games
 from kshift_assets.chess.marts.player_openings import PLAYER_OPENINGS
-from kshift_assets.chess.schemas import Int32s, Strings, Utc
+from kshift_assets.chess.vocabulary import Int32s, Strings, Utc
 
 MOST_OPENINGS = 3
 MOST_COMMON = 10

@@ -8,7 +8,7 @@ from kshift_assets.chess.marts.columns import count, user
 from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.partial import Partial
-from kshift_assets.chess.schemas import Utc
+from kshift_assets.chess.vocabulary import Utc
 
 
 class OpponentNetwork(pa.DataFrameModel):

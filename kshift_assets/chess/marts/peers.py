@@ -7,7 +7,7 @@ from kshift_assets.chess.marts.columns import count, maybe, percent, speed, user
 from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.marts.player_games import player_games
-from kshift_assets.chess.schemas import Utc
+from kshift_assets.chess.vocabulary import Utc
 
 BAND = 200
 FEWEST_GAMES = 10

@@ -8,7 +8,7 @@ from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.marts.player_games import RESULTS, RESULTS_ADDED, player_games
-from kshift_assets.chess.schemas import Utc
+from kshift_assets.chess.vocabulary import Utc
 
 FIDE_DIFFERENCES = (
     "[0, 7, 14, 21, 29, 36, 43, 50, 57, 65, 72, 80, 87, 95, 102, 110, 117, 125, 133, 141, 149, 158, 166, 175, 184, 193,"

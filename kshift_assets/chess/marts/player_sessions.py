@@ -9,7 +9,7 @@ from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.partial import Partial
 from kshift_assets.chess.marts.player_games import RESULTS, player_games
-from kshift_assets.chess.schemas import Utc
+from kshift_assets.chess.vocabulary import Utc
 
 BREAK_MINUTES = 30
 TILT_LOSSES = 3

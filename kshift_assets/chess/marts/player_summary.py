@@ -7,7 +7,7 @@ from pandera.api.polars.types import PolarsData
 from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.partial import Partial
-from kshift_assets.chess.schemas import SPEEDS, USER_ID, Utc
+from kshift_assets.chess.vocabulary import SPEEDS, USER_ID, Utc
 
 
 class PlayerSummary(pa.DataFrameModel):
