@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from dagster import DagsterInstance
 from dagster._config import process_config, resolve_to_config_type
@@ -29,8 +30,9 @@ def test_the_compose_file_keeps_the_compose_specification():
     assert found.returncode == 0, found.stdout
 
 
-def test_the_claim_is_a_kubernetes_resource():
-    command = [sys.executable, "-m", "kubernetes_validate", "--strict", str(DEPLOY / "kubernetes" / "home.yaml")]
+@pytest.mark.parametrize("name", ["home", "metrics"])
+def test_what_is_applied_keeps_the_schema_of_kubernetes(name: str):
+    command = [sys.executable, "-m", "kubernetes_validate", "--strict", str(DEPLOY / "kubernetes" / f"{name}.yaml")]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert found.returncode == 0, found.stdout + found.stderr
