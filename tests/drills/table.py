@@ -92,7 +92,7 @@ def run(tasks: Sequence[Task], say: Callable[[str], None]) -> dict[tuple[int, bo
     return found
 
 
-FORM = "{:<13}{:<50}{:>7}{:>7}{:>6}{:>6}{:>18}  {:<56}{}\n"
+FORM = "{:<13}{:<50}{:>7}{:>7}{:>6}{:>6}{:>18}  {:<60}{}\n"
 HEAD = ("drill", "fault", "trials", "kills", "lost", "torn", "recovery, s", "control", "verdict")
 
 
