@@ -19,6 +19,8 @@ from resources.redaction import excerpt, redact
 SECONDS = 10.0
 """How long a receiver may take."""
 COLORS = {"trouble": "#b00020", "recovered": "#2e7d32"}
+HERE = ("localhost", "127.0.0.1", "::1")
+"""A password may go to these in the clear."""
 
 
 class NotDelivered(Exception):
@@ -148,15 +150,23 @@ class Mail:
             smtp: smtplib.SMTP = smtplib.SMTP_SSL(host, where.port or 465, timeout=SECONDS, context=trusted)
         else:
             smtp = smtplib.SMTP(host, where.port or 25, timeout=SECONDS)
-            smtp.ehlo()
-            if smtp.has_extn("starttls"):
-                smtp.starttls(context=trusted)
-            elif where.password and host not in ("localhost", "127.0.0.1", "::1"):
-                smtp.close()
-                raise smtplib.SMTPException("it does not encrypt, and a password is never sent in the clear")
-        if where.password:
-            smtp.login(unquote(where.username or ""), unquote(where.password))
+        try:
+            if where.scheme != "smtps":
+                _encrypt(smtp, trusted, is_needed=bool(where.password) and host not in HERE)
+            if where.password:
+                smtp.login(unquote(where.username or ""), unquote(where.password))
+        except (OSError, smtplib.SMTPException):
+            smtp.close()
+            raise
         return smtp
+
+
+def _encrypt(smtp: smtplib.SMTP, trusted: ssl.SSLContext, *, is_needed: bool) -> None:
+    smtp.ehlo()
+    if smtp.has_extn("starttls"):
+        smtp.starttls(context=trusted)
+    elif is_needed:
+        raise smtplib.SMTPException("it does not encrypt, and a password is never sent in the clear")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 
 def free_port() -> int:
@@ -68,10 +69,17 @@ class Hook:
 
 @dataclass
 class Post:
-    """A mail server: the mails that it took."""
+    """A mail server: the mails that it took, and who logged in. With a certificate it encrypts and asks for a login."""
 
     port: int = field(default_factory=free_port)
     mails: list[Message] = field(default_factory=list)
+    certificate: ssl.SSLContext | None = None
+    encrypts_at_once: bool = False
+    logins: list[tuple[str, str]] = field(default_factory=list)
+
+    def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _way: str, told: Any) -> AuthResult:
+        self.logins.append((told.login.decode(), told.password.decode()))
+        return AuthResult(success=self.logins[-1] == ("me", "sesame"), handled=False)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
         self.mails.append(message_from_bytes(envelope.content or b""))
@@ -79,7 +87,19 @@ class Post:
 
     @contextmanager
     def up(self) -> Iterator["Post"]:
-        controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        options: dict[str, Any] = {}
+        if self.certificate:
+            options = {"authenticator": self._authenticate}
+            # aiosmtpd takes only what STARTTLS began for encrypted.
+            at_once, later = {"auth_require_tls": False}, {"tls_context": self.certificate, "auth_required": True}
+            options |= at_once if self.encrypts_at_once else later
+        controller = Controller(
+            self,
+            hostname="127.0.0.1",
+            port=self.port,
+            ssl_context=self.certificate if self.encrypts_at_once else None,
+            **options,
+        )
         controller.start()
         try:
             yield self
