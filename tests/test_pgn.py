@@ -334,6 +334,12 @@ def test_a_game_cut_within_its_tags_does_not_swallow_the_next() -> None:
     assert first["val_error"] is third["val_error"] is None
 
 
+def test_tags_behind_a_damaged_line_go_to_no_other_game_whatever_blanks_stand_behind_them() -> None:
+    for blanks in ("\n\n", "\n\n ", "\n \t", "\n\n\r"):
+        rows = rows_of(f'{GOOD}[Event "Casual game"]\nSite "x"]\n[Result "*"]{blanks}\n{GOOD}')
+        assert [row["val_error"] is None for row in rows] == [True, False, False, True]
+
+
 def test_tags_that_are_given_twice_alike_are_given_once() -> None:
     (row,) = rows_of(pgn("1. e4 1-0").replace("[Black", '[White "north"]\n[Black'))
     assert (row["val_white"], row["val_error"]) == ("north", None)

@@ -72,7 +72,7 @@ class Pieces:
         for game in scanner.games():
             yield _row(game)
         # Tags right before an [Event line are that game's; after a blank line they would be a game without moves.
-        if scanner.is_open and not is_last and not text.removesuffix("\r").endswith("\n"):
+        if scanner.is_open and not is_last and text.rpartition("\n")[2].strip():
             self._carry = f"{scanner.rest}\n"
         else:
             for game in scanner.last():
