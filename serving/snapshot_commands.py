@@ -55,6 +55,7 @@ def pin(
 ) -> None:
     """Keep a snapshot for ever, with every file that it names."""
     found = _snapshots()
+    found.find(snapshot)  # taking a turn leaves a trace
     with found.turn():  # else retention might be removing it
         found.pin(chosen := found.find(snapshot), reason)
     console.print(f"{chosen} is kept for ever.")

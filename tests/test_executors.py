@@ -59,6 +59,7 @@ def test_a_worker_away_from_home_serves_no_asset_that_asks_others_or_publishes()
         "user_profiles",
         "rating_histories",
         "ops__maintenance",
+        "ops__retention",
         "published__snapshot",
     }
     assert "dagster,home" in worker_command(at_home=True, at_once=1)
