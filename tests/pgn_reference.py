@@ -14,7 +14,7 @@ Row = dict[str, Any]
 SAN = r"(?:[KQRBN]?[a-h]?[1-8]?x?[a-h][1-8](?:=[QRBNK])?|O-O(?:-O)?|[PQRBNK]?@[a-h][1-8])[+#]?"
 EVAL = r"-?\d{1,5}(?:\.\d\d?)?|#(?:-?[1-9]\d{0,3}|0)"
 PLY = (
-    rf"(?:\d{{1,4}}\.(?:\.\.)? )?{SAN}[?!]{{0,2}} (?:\{{ (?:White|Black) offers draw \}} )?"
+    rf"(?:\d{{1,4}}\.(?:\.\.)? |(?!\d)){SAN}[?!]{{0,2}} (?:\{{ (?:White|Black) offers draw \}} )?"
     rf"(?:\{{ (?:\[%eval (?:{EVAL})\] )?(?:\[%clk \d{{1,3}}:\d\d:\d\d\] )?\}} )?"
 )
 GAME = re.compile(
