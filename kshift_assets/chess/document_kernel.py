@@ -123,38 +123,22 @@ def _read_text(text: Bytes, at: int, field: int, row: int, spans: Spans, wholes:
 
 
 @compiled
-def _read_clocks(text: Bytes, at: int, row: int, wholes: Wholes) -> int:
-    """A list of whole numbers: here only where it is, and how many there are."""
-    if byte_at(text, at) != LIST_OPENED:
-        return integer(REFUSED)
-    at, number = behind_blanks(text, at + 1), integer(0)
-    wholes[row, CLOCKS_AT] = at
-    while byte_at(text, at) != LIST_CLOSED or number:
+def _behind_item(text: Bytes, at: int, kind: int) -> int:
+    if kind == CLOCKS:
         at, value = whole_at(text, at)
-        if at < 0 or abs(value) > LAST_CS:
-            return integer(REFUSED)
-        number += 1
-        at = behind_blanks(text, at)
-        if byte_at(text, at) == LIST_CLOSED:
-            break
-        if byte_at(text, at) != COMMA:
-            return integer(REFUSED)
-        at = behind_blanks(text, at + 1)
-    wholes[row, N_CLOCKS] = number
-    return at + 1
+        return at if abs(value) <= LAST_CS else integer(REFUSED)
+    return behind_value(text, at) if byte_at(text, at) == OPENED else integer(REFUSED)
 
 
 @compiled
-def _read_analysis(text: Bytes, at: int, row: int, wholes: Wholes) -> int:
-    """A list of objects: here only where it is, and how many there are."""
+def _read_list(text: Bytes, at: int, kind: int, row: int, wholes: Wholes) -> int:
+    """A list of whole numbers, or of objects: here only where its items begin, and how many there are."""
     if byte_at(text, at) != LIST_OPENED:
         return integer(REFUSED)
     at, number = behind_blanks(text, at + 1), integer(0)
-    wholes[row, ANALYSIS_AT] = at
+    wholes[row, CLOCKS_AT if kind == CLOCKS else ANALYSIS_AT] = at
     while byte_at(text, at) != LIST_CLOSED or number:
-        if byte_at(text, at) != OPENED:
-            return integer(REFUSED)
-        at = behind_value(text, at)
+        at = _behind_item(text, at, kind)
         if at < 0:
             return integer(REFUSED)
         number += 1
@@ -164,7 +148,7 @@ def _read_analysis(text: Bytes, at: int, row: int, wholes: Wholes) -> int:
         if byte_at(text, at) != COMMA:
             return integer(REFUSED)
         at = behind_blanks(text, at + 1)
-    wholes[row, N_ENTRIES] = number
+    wholes[row, N_CLOCKS if kind == CLOCKS else N_ENTRIES] = number
     return at + 1
 
 
@@ -174,10 +158,8 @@ def _read_value(text: Bytes, at: int, field: int, row: int, spans: Spans, wholes
     kind = _KINDS[field]
     if kind <= MOVES:
         return _read_text(text, at, field, row, spans, wholes)
-    if kind == CLOCKS:
-        return _read_clocks(text, at, row, wholes)
-    if kind == ANALYSIS:
-        return _read_analysis(text, at, row, wholes)
+    if kind in (CLOCKS, ANALYSIS):
+        return _read_list(text, at, kind, row, wholes)
     if kind == ODD:
         return integer(REFUSED)
     if kind == FLAG:
