@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
 from urllib.parse import unquote, urlsplit
@@ -80,13 +80,10 @@ def put_back(address: SecretStr, chunks: Iterable[bytes], *, again: bool) -> Non
             stdout=subprocess.DEVNULL,
             stderr=told,
         )
-        try:
-            with process:
-                for chunk in chunks:
-                    if process.stdin:
-                        process.stdin.write(chunk)
-        except BrokenPipeError:
-            pass  # it has said why
+        with suppress(BrokenPipeError), process:  # it says itself why it takes no more
+            for chunk in chunks:
+                if process.stdin:
+                    process.stdin.write(chunk)
         if process.returncode:
             raise PostgresFailed(_last_words(told))
 
