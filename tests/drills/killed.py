@@ -60,10 +60,7 @@ def publishing(chance: Random, folder: Path, trials: int, *, control: bool = Fal
             process = made.start("ingest", death=death, changes=changes)
             if death is None:
                 _kill_soon(process, chance, lambda: any((made.published / "snapshots").glob(".*")))
-            code = process.wait()
-            found += Outcome(trials=1, kills=int(code == -9))
-            if death and code != -9:
-                found.wrong.append(f"it never came to {death}: exit code {code}")
+            found += _ended(process, death)
             found += _audit(made, [before, made.ids], f"killed {death or 'at random'}")
             found.recovery.append(made.heal())
             found += _audit(made, [made.ids], "after the next run")
@@ -92,10 +89,7 @@ def rolling_back(chance: Random, folder: Path, trials: int, *, control: bool = F
             if death is None:
                 time.sleep(chance.uniform(0, 0.1))
                 process.kill()
-            code = process.wait()
-            found += Outcome(trials=1, kills=int(code == -9))
-            if death and code != -9:
-                found.wrong.append(f"it never came to {death}: exit code {code}")
+            found += _ended(process, death)
             found += _audit(made, [contents[now], contents[wanted]], f"killed {death or 'at random'}")
             found.recovery.append(made.heal("rollback", wanted))
             found += _audit(made, [contents[wanted]], "after the next rollback")
@@ -117,10 +111,7 @@ def keeping_up(chance: Random, folder: Path, trials: int, *, control: bool = Fal
             if death is None:
                 time.sleep(chance.uniform(0.1, 0.8))
                 process.kill()
-            code = process.wait()
-            found += Outcome(trials=1, kills=int(code == -9))
-            if death and code != -9:
-                found.wrong.append(f"it never came to {death}: exit code {code}")
+            found += _ended(process, death)
             found += _audit(made, [made.ids], f"killed {death or 'at random'}")
             found.recovery.append(made.heal("maintain", changes=changes))
             found += _audit(made, [made.ids], "after the next upkeep")
@@ -138,6 +129,13 @@ def _kill_soon(process: Process, chance: Random, is_at_work: Callable[[], bool])
         time.sleep(0.005)
     time.sleep(chance.uniform(0, 0.3))
     process.kill()
+
+
+def _ended(process: Process, death: Death | None) -> Outcome:
+    """A trial whose process is over; who was to die at a step and did not come to it is wrong."""
+    code = process.wait()
+    wrong = [f"it never came to {death}: exit code {code}"] if death and code != -9 else []
+    return Outcome(trials=1, kills=int(code == -9), wrong=wrong)
 
 
 def _audit(made: House, wanted: list[frozenset[str]], when: str) -> Outcome:
