@@ -1,4 +1,4 @@
-"""What the upkeep of the lake did, or would do, as `kshift maintain` tells it."""
+"""What upkeep and retention did, or would do, as `kshift maintain` and `kshift retain` tell it."""
 
 from collections.abc import Sequence
 
