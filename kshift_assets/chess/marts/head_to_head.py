@@ -52,7 +52,7 @@ SELECT id_user, id_opponent, val_speed, val_color,
     sum(n_points - meetings.expected) AS surplus,
     min(tm_created) AS tm_first,
     max(tm_created) AS tm_last,
-    arg_max(id_game, (tm_created, id_game)) AS id_game_last
+    arg_max(id_game, place) AS id_game_last
 FROM meetings
 GROUP BY ALL
 ORDER BY id_user

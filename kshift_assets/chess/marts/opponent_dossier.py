@@ -96,7 +96,7 @@ measured AS (
 )
 SELECT id_user,
     {RESULTS},
-    arg_max(n_rating, (tm_created, id_game)) FILTER (ind_rated) AS n_rating,
+    arg_max(n_rating, place) FILTER (ind_rated) AS n_rating,
     {
         ", ".join(
             f"sum(n_accuracy_{phase}) AS accuracies_{phase}, count(n_accuracy_{phase}) AS n_accuracies_{phase}, "

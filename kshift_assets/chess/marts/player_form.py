@@ -48,6 +48,10 @@ class PlayerForm(ResultsAddUp):
 
 JUDGED = ("n_inaccuracies", "n_mistakes", "n_blunders")
 MEASURES = ("n_accuracy", "n_acpl", *JUDGED)
+COUNTS = (
+    *("n_games", "n_wins", "n_draws", "n_losses", "opponents", "n_opponents", *MEASURES[1:]),
+    *(f"{name}_games" for name in MEASURES),
+)
 
 # Each day is added up once; weeks and months are made from days.
 PLAYER_DAYS = Partial(
@@ -61,8 +65,8 @@ SELECT id_user, val_perf, val_speed, dt_game,
     count(*) FILTER (n_points = 1) AS n_wins,
     count(*) FILTER (n_points = 0.5) AS n_draws,
     count(*) FILTER (n_points = 0) AS n_losses,
-    arg_min(n_rating, (tm_created, id_game)) FILTER (ind_rated) AS rating_first,
-    arg_max(n_rating + coalesce(n_rating_diff, 0), (tm_created, id_game)) FILTER (ind_rated) AS rating_last,
+    arg_min(n_rating, place) FILTER (ind_rated) AS rating_first,
+    arg_max(n_rating + coalesce(n_rating_diff, 0), place) FILTER (ind_rated) AS rating_last,
     min(n_rating) FILTER (ind_rated) AS rating_min,
     max(n_rating) FILTER (ind_rated) AS rating_max,
     sum(n_rating_opponent)::BIGINT AS opponents,
@@ -76,27 +80,36 @@ ORDER BY id_user
     reads=("chess.games", "analytics.accuracy", "analytics.acpl", "analytics.judgments"),
 )
 
+# A day has all its games in one month, and is a row of the partial as it stands.
 SQL = f"""
-SELECT id_user, val_perf, val_speed, val_period,
-    date_trunc(val_period, dt_game)::DATE AS dt_period,
-    sum(days.n_games) AS n_games,
-    sum(days.n_wins) AS n_wins,
-    sum(days.n_draws) AS n_draws,
-    sum(days.n_losses) AS n_losses,
-    round(100 * (sum(days.n_wins) + 0.5 * sum(days.n_draws)) / sum(days.n_games), 4) AS n_score_pct,
-    arg_min(rating_first, dt_game) AS n_rating_first,
-    arg_max(rating_last, dt_game) AS n_rating_last,
-    min(rating_min) AS n_rating_min,
-    max(rating_max) AS n_rating_max,
-    sum(opponents) / sum(n_opponents) AS n_rating_opponents,
-    round(sum(n_accuracy) / sum(n_accuracy_games), 4) AS n_accuracy_mean,
-    sum(n_acpl) / sum(n_acpl_games) AS n_acpl_mean,
-    {", ".join(f"sum({name}) / sum({name}_games) AS {name}_per_game" for name in JUDGED)},
-    sum(n_acpl_games) AS n_games_analysed,
-    100 * sum(n_acpl_games) / sum(days.n_games) AS n_analysed_pct
-FROM partials.player_days AS days CROSS JOIN (VALUES ('day'), ('week'), ('month')) AS periods (val_period)
-GROUP BY id_user, val_perf, val_speed, val_period, dt_period
-ORDER BY ALL
+WITH periods AS (
+    SELECT id_user, val_perf, val_speed, val_period, date_trunc(val_period, dt_game)::DATE AS dt_period,
+        {", ".join(f"sum(days.{name})::BIGINT AS {name}" for name in COUNTS)},
+        sum(days.n_accuracy) AS n_accuracy,
+        arg_min(days.rating_first, dt_game) AS rating_first,
+        arg_max(days.rating_last, dt_game) AS rating_last,
+        min(days.rating_min) AS rating_min,
+        max(days.rating_max) AS rating_max
+    FROM partials.player_days AS days CROSS JOIN (VALUES ('week'), ('month')) AS longer (val_period)
+    GROUP BY id_user, val_perf, val_speed, val_period, dt_period
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (dt_game, dt_month), 'day' AS val_period, dt_game AS dt_period FROM partials.player_days
+)
+SELECT id_user, val_perf, val_speed, val_period, dt_period,
+    n_games, n_wins, n_draws, n_losses,
+    round(100 * (n_wins + 0.5 * n_draws) / n_games, 4) AS n_score_pct,
+    rating_first AS n_rating_first,
+    rating_last AS n_rating_last,
+    rating_min AS n_rating_min,
+    rating_max AS n_rating_max,
+    opponents / n_opponents AS n_rating_opponents,
+    round(n_accuracy / n_accuracy_games, 4) AS n_accuracy_mean,
+    n_acpl / n_acpl_games AS n_acpl_mean,
+    {", ".join(f"{name} / {name}_games AS {name}_per_game" for name in JUDGED)},
+    n_acpl_games AS n_games_analysed,
+    100 * n_acpl_games / n_games AS n_analysed_pct
+FROM periods
+ORDER BY id_user, val_perf, val_speed, val_period, dt_period
 """  # noqa: S608  # constants of this module
 
 mart = Mart(

@@ -2,19 +2,25 @@
 
 from collections.abc import Sequence
 
+PLACE = "epoch_us(tm_created)::HUGEINT * 18446744073709551616 + ('0x' || hex(id_game))::UBIGINT"
+"""Orders games as `(tm_created, id_game)` does, by one number: ids are eight bytes long. DuckDB takes the first or the
+last of a group by a number in half the time that it takes by such a pair."""
+
 
 def player_games(sides: Sequence[str] = (), others: Sequence[str] = (), analytics: Sequence[str] = ()) -> str:
     """One row a finished game and player: who, against whom, with what result and rating.
 
     `sides` are further columns that games and `analytics` have for each side, named without it: `n_acpl` is the
     player's own of n_acpl_white and n_acpl_black. `others` are further expressions about the whole game. `is_on_time`
-    tells that a clock ran out while both were there: PGN calls it time forfeit too when a player has left. Anonymous
-    players and the computer have no rows, but who played them has. A game without a row in an analytic stays.
+    tells that a clock ran out while both were there: PGN calls it time forfeit too when a player has left. `place`
+    orders games by time and id, as PLACE does. Anonymous players and the computer have no rows, but who played them
+    has. A game without a row in an analytic stays.
     """
     own = ("id_user", "n_rating", "n_rating_diff", *sides)
     columns = [
         "id_game",
         "tm_created",
+        f"{PLACE} AS place",
         "dt_game",
         "val_speed",
         "val_perf",

@@ -7,6 +7,7 @@ from pandera.api.polars.types import PolarsData
 from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.partial import Partial
+from kshift_assets.chess.marts.player_games import PLACE
 from kshift_assets.chess.vocabulary import SPEEDS, USER_ID, Utc
 
 
@@ -42,7 +43,7 @@ class PlayerSummary(pa.DataFrameModel):
 
 PLAYER_SPEEDS = Partial(
     name="player_speeds",
-    sql="""
+    sql=f"""
 WITH sides AS (
     SELECT id_user_white AS id_user, 'white' AS val_color, val_speed, val_result, val_result = '1-0' AS won,
         val_result = '0-1' AS lost, n_rating_white AS rating, n_rating_black AS opponent, ind_rated, tm_created, id_game
@@ -60,7 +61,7 @@ SELECT id_user, val_speed, val_color,
     count(*) FILTER (val_result = '*') AS n_unfinished,
     min(rating) FILTER (ind_rated) AS n_rating_min,
     max(rating) FILTER (ind_rated) AS n_rating_max,
-    arg_max(rating, (tm_created, id_game)) FILTER (ind_rated) AS n_rating_last,
+    arg_max(rating, {PLACE}) FILTER (ind_rated) AS n_rating_last,
     sum(opponent)::BIGINT AS opponents,
     count(opponent) AS n_opponents,
     min(tm_created) AS tm_first,
@@ -69,7 +70,7 @@ FROM sides
 WHERE id_user IS NOT NULL
 GROUP BY ALL
 ORDER BY id_user
-""",
+""",  # noqa: S608  # constants of this package
     reads=("chess.games",),
 )
 
