@@ -35,7 +35,7 @@ class Trial:
 
     command: tuple[str, ...]
     place: str
-    """`home`: everything lies on the disk; `lake`: the tables alone."""
+    """`home`: everything lies on the disk; `lake`: the tables alone; `target`: backups alone."""
     room: int | None
 
     def __str__(self) -> str:
@@ -78,27 +78,32 @@ def full_disk(chance: Random, folder: Path, trials: int, *, control: bool = Fals
 
 def all_trials(chance: Random, number: int) -> list[Trial]:
     """Every command with every room, the ones that matter most first."""
-    commands = {"ingest": ("ingest", "--alert"), "publish": ("run", "published/snapshot"), "maintain": ("maintain",)}
-    found = [Trial(commands["ingest"], place, room) for place in ("lake", "home") for room in ROOMS]
-    others = [Trial(commands[name], "home", room) for name in ("publish", "maintain") for room in ROOMS]
+    found = [Trial(("ingest", "--alert"), place, room) for place in ("lake", "home") for room in ROOMS]
+    others = [
+        Trial(command, "home", room) for command in (("run", "published/snapshot"), ("maintain",)) for room in ROOMS
+    ]
+    others += [Trial(("backup",), "target", room) for room in ROOMS]
     return [*found, *chance.sample(others, len(others))][:number]
 
 
 def work(chance: Random, folder: Path, number: int, *, control: bool) -> Outcome:
     """All trials, in this namespace."""
     found = Outcome()
-    for place in ("lake", "home"):
+    for place, folder_of_disk in (("lake", "tables"), ("home", "home"), ("target", "backups")):
         trials = [one for one in all_trials(chance, number) if one.place == place]
         if control:
             trials = [Trial(("ingest",), "home", 0)] if place == "home" else []
         if not trials:
             continue
         below = folder / place
-        disk = Disk(below / "home" if place == "home" else below / "tables")
-        more = {} if place == "home" else {"KSHIFT_LAKE_URI": str(disk.folder / "lake"), "KSHIFT_DISK_FREE_GB": "0.01"}
-        with house(below, **more) as made:
+        disk = Disk(below / folder_of_disk)
+        tables = {"KSHIFT_LAKE_URI": str(disk.folder / "lake"), "KSHIFT_DISK_FREE_GB": "0.01"}
+        with house(below, **(tables if place == "lake" else {})) as made:
             for trial in trials:
-                found += _one(trial, made, disk, (mute,) if control else ())
+                if place == "target":
+                    found += _backup(trial, made, disk)
+                else:
+                    found += _one(trial, made, disk, (mute,) if control else ())
     return found
 
 
@@ -109,12 +114,7 @@ def _one(trial: Trial, made: House, disk: Disk, changes: tuple[Callable[[], None
     disk.leave(trial.room)
     process = made.start(*trial.command, changes=changes)
     code, told = process.wait(), process.told()
-    if "Traceback" in told or code not in (0, 1, 2):
-        found.wrong.append(f"{trial}: exit code {code}, told: {told[-600:]}")
-    elif code and not any(word in told for word in WORDS):
-        found.wrong.append(f"{trial}: the cause is not told: {told[-600:]}")
-    elif code == 0 and trial.room in (0, None):
-        found.wrong.append(f"{trial}: it says that all is well: {told[-300:]}")
+    found.wrong += _unsaid(trial, code, told)
     if "--alert" in trial.command and trial.place == "lake" and code:
         wanted = {"run"} if trial.room is None else {"run", "disk"}
         found.wrong += [f"{trial}: no alert of kind {one}" for one in wanted - _troubles(made)]
@@ -132,6 +132,37 @@ def _one(trial: Trial, made: House, disk: Disk, changes: tuple[Callable[[], None
     if "--alert" in trial.command and trial.place == "lake" and (open_still := _troubles(made)):
         found.wrong.append(f"{trial}: never recovered: {open_still}")
     return found
+
+
+def _backup(trial: Trial, made: House, disk: Disk) -> Outcome:
+    """A backup without room: told, the backups before it stay whole, and so is the next one."""
+    found, target = Outcome(trials=1), str(disk.folder / "here")
+    made.kshift("backup", target)
+    made.play()
+    made.kshift("ingest")
+    disk.leave(trial.room)
+    process = made.start(*trial.command, target)
+    found.wrong += _unsaid(trial, process.wait(), process.told())
+    found += _verified(made, target, f"{trial}, while there is no room")
+    disk.give_room()
+    found.recovery.append(made.heal("backup", target))
+    return found + _verified(made, target, f"{trial}, once there is room")
+
+
+def _verified(made: House, target: str, when: str) -> Outcome:
+    process = made.start("verify", target)
+    return Outcome(wrong=[f"{when}: {process.told()}"]) if process.wait() else Outcome()
+
+
+def _unsaid(trial: Trial, code: int, told: str) -> list[str]:
+    """What is wrong with how a command that found no room ended, and with what it said."""
+    if "Traceback" in told or code not in (0, 1, 2):
+        return [f"{trial}: exit code {code}, told: {told[-600:]}"]
+    if code and not any(word in told for word in WORDS):
+        return [f"{trial}: the cause is not told: {told[-600:]}"]
+    if code == 0 and trial.room in (0, None):
+        return [f"{trial}: it says that all is well: {told[-300:]}"]
+    return []
 
 
 def _troubles(made: House) -> set[str]:

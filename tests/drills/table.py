@@ -51,7 +51,13 @@ DRILLS = (
     Drill("H8 publish", "kill -9 while a snapshot is published", publishing, 14, "links are swapped without a rename"),
     Drill("H8 rollback", "kill -9 of `kshift rollback`", rolling_back, 15, "links are swapped without a rename"),
     Drill("H8 upkeep", "kill -9 of `kshift maintain`", keeping_up, 12, "files of snapshots are not spared"),
-    Drill("H9", "no room, or read-only: ingest, publish, maintain", full_disk, 16, "errors of the disk are passed on"),
+    Drill(
+        "H9",
+        "no room, or read-only: ingest, publish, maintain, backup",
+        full_disk,
+        20,
+        "errors of the disk are passed on",
+    ),
     Drill("H12", "readers during all that changes files", readers, 3, "readers take all files of a folder"),
     Drill("H13", "the source's answers change", drift, len(DRIFTS), "a month of rejected games stops nothing"),
     Drill("H14", "backup, wipe, restore, make anew; a damaged backup", wiped, 2, "bytes of a backup are believed"),
@@ -92,7 +98,7 @@ def run(tasks: Sequence[Task], say: Callable[[str], None]) -> dict[tuple[int, bo
     return found
 
 
-FORM = "{:<13}{:<50}{:>7}{:>7}{:>6}{:>6}{:>18}  {:<60}{}\n"
+FORM = "{:<13}{:<58}{:>7}{:>7}{:>6}{:>6}{:>18}  {:<60}{}\n"
 HEAD = ("drill", "fault", "trials", "kills", "lost", "torn", "recovery, s", "control", "verdict")
 
 
