@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 
+from resources.disk_errors import disk_trouble
 from resources.settings import load_settings
 from serving.home import refuse_unfinished
 
@@ -115,7 +116,10 @@ def _told(what: str) -> "Iterator[Tell]":
 
             yield tell
     except (NeverStill, Damaged, PostgresFailed, OSError) as error:
-        errors.print(f"[red]kshift:[/] {escape(str(error))}", soft_wrap=True)
+        if disk_trouble(error):  # told as for every command
+            raise
+        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+        errors.print(f"[red]kshift:[/] {escape(text)}", soft_wrap=True)
         raise typer.Exit(1) from None
 
 
