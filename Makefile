@@ -31,7 +31,7 @@ test: $(STAMP)  ## set up, and run the tests
 faults: $(STAMP)  ## the whole fault matrix of the ingestion, printed as a table (about half an hour)
 	PYTHONPATH=tests $(BIN)/python -m faults.matrix
 
-drills: $(STAMP)  ## recovery from kills, full disks, drift and more, as a table; then a real web UI and daemon (25 minutes)
+drills: $(STAMP)  ## recovery from kills, full disks, drift and more, as a table; then a real web UI and daemon (40 minutes)
 	PYTHONPATH=tests $(BIN)/python -m drills.table
 	$(BIN)/python -m pytest tests/drills -n 0
 
