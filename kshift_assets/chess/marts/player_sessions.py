@@ -8,7 +8,7 @@ from kshift_assets.chess.marts.columns import ResultsAddUp, amount, count, maybe
 from kshift_assets.chess.marts.counts import counted
 from kshift_assets.chess.marts.mart import Account, Mart
 from kshift_assets.chess.marts.partial import Partial
-from kshift_assets.chess.marts.player_games import RESULTS, player_games
+from kshift_assets.chess.marts.player_games import PLACE, RESULTS, player_games
 from kshift_assets.chess.vocabulary import Utc
 
 BREAK_MINUTES = 30
@@ -80,7 +80,7 @@ WITH player_games AS (
     )
 }
 )
-SELECT id_user, tm_created, id_game, place, val_color, n_points, n_rating_diff, n_accuracy,
+SELECT id_user, tm_created, id_game, val_color, n_points, n_rating_diff, n_accuracy,
     tm_last_move IS NULL AS is_estimated,
     greatest(tm_created, coalesce(tm_last_move, tm_created + to_seconds(greatest(0, coalesce(
         2 * initial_s + increment_s * n_plies - left_cs / 100,
@@ -140,8 +140,8 @@ SELECT id_user,
     round(avg(pause_s) FILTER (previous_points = 1), 4) AS n_pause_after_win_s,
     round(avg(pause_s) FILTER (previous_points = 0), 4) AS n_pause_after_loss_s,
     bool_or(run_losses >= {TILT_LOSSES}) AS ind_tilt,
-    arg_min(id_game, place) AS id_game_first,
-    arg_max(id_game, place) AS id_game_last
+    arg_min(id_game, {PLACE}) AS id_game_first,
+    arg_max(id_game, {PLACE}) AS id_game_last
 FROM counted
 GROUP BY id_user, session
 """  # noqa: S608  # constants of this module
