@@ -34,9 +34,10 @@ faults: $(STAMP)  ## the whole fault matrix of the ingestion, printed as a table
 drills: $(STAMP)  ## recovery from kills, full disks, drift and more, as a table; then a real web UI and daemon (40 minutes)
 	PYTHONPATH=tests $(BIN)/python -m drills.table
 	$(BIN)/python -m pytest tests/drills -n 0
+	$(BIN)/python -m pytest -m drill -n 0
 
 fuzz: $(STAMP)  ## the readers of PGN and JSON on fifty times as many texts made at random (about half an hour)
-	FUZZ=50 $(BIN)/python -m pytest --timeout 3600 tests/test_pgn_compiled.py tests/test_document_columns.py
+	FUZZ=50 $(BIN)/python -m pytest --timeout 3600 -m "not whole" tests/test_pgn_compiled.py tests/test_document_columns.py
 
 $(CLUSTER_STAMP): $(STAMP) requirements-cluster.lock
 	$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements-cluster.lock
@@ -72,7 +73,7 @@ docs: $(STAMP)  ## write the pages that come from the code
 conformance: $(STAMP)  ## hold analytics and readers against real recordings, with Lichess's own numbers, where they are
 	$(BIN)/python -m tests.conformance
 	$(BIN)/python -m pytest -m whole tests/test_board_games.py
-	$(BIN)/python -m pytest -n 0 -s tests/test_recorded_dumps.py tests/test_recorded_games.py tests/test_contracts.py
+	$(BIN)/python -m pytest -m "" -k "not some" -n 0 -s tests/test_recorded_dumps.py tests/test_recorded_games.py tests/test_contracts.py
 
 sample: $(STAMP)  ## play the embedded sample anew (needs Stockfish; takes long)
 	$(BIN)/python -B data/sample/generate.py

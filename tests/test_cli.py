@@ -116,7 +116,7 @@ def test_a_dump_is_run_queried_and_reported(kshift: Kshift, kshift_here: Kshift,
     dumps.mkdir()
     games = [pgn(f"aaaaaaa{number}", white="<b>=SUM(1)</b>" if number == 1 else "Amber") for number in range(3)]
     (dumps / "lichess_db_standard_rated_2024-01.pgn").write_text("".join(games))
-    settings = {"KSHIFT_DUMP_DIR": str(dumps)}
+    settings = {"KSHIFT_DUMP_DIR": str(dumps), "KSHIFT_WORKERS": "1"}
     never = kshift_here("status", "--json", **settings)
     assert never.returncode == 1
     assert {table["state"] for table in json.loads(never.stdout)["tables"]} == {"never made", "empty"}

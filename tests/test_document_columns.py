@@ -225,6 +225,7 @@ print(n_compiled([disturbed(chance) for _ in range(1_000)]) > 100)
 """
 
 
+@pytest.mark.fuzz
 def test_with_bounds_checked_nothing_is_read_or_written_outside(tmp_path: Path) -> None:
     root = str(Path(__file__).parents[1])
     paths = os.pathsep.join([root, f"{root}/tests"])

@@ -260,6 +260,7 @@ print(n_read > 100)
 """
 
 
+@pytest.mark.fuzz
 def test_with_bounds_checked_nothing_is_read_or_written_outside(tmp_path: Path) -> None:
     root = str(Path(__file__).parents[1])
     checked = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": root}

@@ -1,6 +1,7 @@
 """The table chess.openings: every position that has a name, from the packages that bring them."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import chess
 import dagster as dg
@@ -50,29 +51,26 @@ def opening_rows() -> pl.DataFrame:
     """The packages' openings as rows of chess.openings, by code and name."""
     found, name = package.openings(), pl.col("val_name")
     return found.with_columns(
-        val_epd=pl.Series([position.epd() for position in positions(found)]),
+        val_epd=pl.Series([reached(moves)[0] for moves in found.get_column("val_moves")]),
         val_family=package.family(name),
         val_variation=package.variation(name),
     ).select(polars_schema(Openings).names())
 
 
-def positions(rows: pl.DataFrame) -> Iterator[chess.Board]:
-    """The position to which the moves of each row lead; ValueError where one of them is illegal."""
-    for moves in rows.get_column("val_moves"):
-        board = chess.Board()
-        for move in moves.split():
-            board.push_san(move)
-        yield board
+@cache
+def reached(moves: str) -> tuple[str, int, str]:
+    """Where moves lead, by python-chess: the position as EPD, its key, and the moves as UCI; ValueError if illegal."""
+    board = chess.Board()
+    for move in moves.split():
+        board.push_san(move)
+    return board.epd(), key_of(board), " ".join(move.uci() for move in board.move_stack)
 
 
 def moves_reach_position(rows: pl.DataFrame) -> Finding:
     """Whether the moves of every row lead to its position, played by another reader than the one that named its key."""
-    wrong = [
-        row["val_moves"]
-        for row, board in zip(rows.iter_rows(named=True), positions(rows), strict=True)
-        if (row["val_epd"], row["id_position"]) != (board.epd(), key_of(board))
-        or row["val_moves_uci"] != " ".join(move.uci() for move in board.move_stack)
-    ]
+    named = rows.select("val_epd", "id_position", "val_moves_uci").iter_rows()
+    played = rows.get_column("val_moves").to_list()
+    wrong = [moves for moves, position in zip(played, named, strict=True) if position != reached(moves)]
     text = f"{len(wrong)} rows name another position than their moves reach, first: {wrong[0]}" if wrong else ""
     return Finding("moves_reach_position", passed=not wrong, metadata={"rows": rows.height}, text=text)
 

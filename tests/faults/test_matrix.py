@@ -35,8 +35,8 @@ def test_the_same_trials_over_sockets_and_with_a_lake_on_the_disk(name: str, tmp
     ("trial", "number"),
     [
         (sockets.killed, 1),
-        (sockets.together, 1),
-        (sockets.wrong_clocks, 1),
+        pytest.param(sockets.together, 1, marks=pytest.mark.drill),
+        pytest.param(sockets.wrong_clocks, 1, marks=pytest.mark.drill),
         (sockets.refused_then_there, 1),
         (sockets.stalled, 1),
     ],

@@ -358,6 +358,7 @@ def _after(board: chess.Board, move: chess.Move) -> chess.Board:
     return copy
 
 
+@pytest.mark.drill
 def test_kill_9_loses_the_batch_in_flight_at_most_and_a_rerun_goes_on(lakehouse: Lakehouse, engine: Scripted) -> None:
     n_games, batch = 60, engine_games.BATCH_GAMES
     lakehouse.plugins = []
