@@ -19,14 +19,12 @@ from stamina.instrumentation import LoggingOnRetryHook
 from resources.disk_errors import disk_trouble
 from resources.errors import UserError
 from resources.settings import Settings, load_settings
-from serving import backup_commands, snapshot_commands
-from serving.home import ROOT, open_instance, prepare, refuse_unfinished
+from serving import backup_commands, service_commands, snapshot_commands, upkeep_commands
+from serving.home import open_instance, prepare
 from serving.progress import shown
 
 if TYPE_CHECKING:  # Dagster takes a second to import: `kshift --help` and `kshift sql` do without
     from kshift_assets.runs import Listener, Outcome, Runner
-    from resources.snapshots import Snapshots
-    from serving.metrics import Part
 
 app = typer.Typer(
     help="KnightShift: a lakehouse for the games people play.",
@@ -34,8 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(snapshot_commands.app)
-app.add_typer(backup_commands.app)
+for commands in (snapshot_commands, upkeep_commands, backup_commands, service_commands):
+    app.add_typer(commands.app)
 Alert = Annotated[
     bool, typer.Option("--alert", help="Then alert of all that is wrong: for cron, where no daemon looks after it.")
 ]
@@ -156,10 +154,11 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002  # a flag of the command line
 ) -> None:
     """Freshness, rows, checks and last run of each table; exit code 1 if one is stale or failed."""
+    from resources.snapshots import Snapshots
     from serving import status as states
 
     with _runner(makes=False) as (runner, settings):
-        catalog = _snapshots(settings).latest()
+        catalog = Snapshots(folder=str(settings.published)).latest()
         found = states.states(
             runner.graph, runner.instance, catalog, settings.published / "latest.duckdb", settings.lake_uri
         )
@@ -198,73 +197,6 @@ def runs(
 
 
 @app.command()
-def maintain(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,  # noqa: FBT002  # a flag of the command line
-) -> None:
-    """Merge small files, and remove files that no table, no snapshot and no run needs."""
-    from kshift_assets.migrations import open_lake
-    from kshift_assets.ops.maintenance import upkeep
-    from resources.retention import Retention
-    from serving.upkeep import write_upkeep
-
-    settings = load_settings()
-    refuse_unfinished(settings)
-    work = upkeep(open_lake(settings), _snapshots(settings), Retention(days=settings.keep_days))
-    write_upkeep(list(work.run(dry=dry_run)), console, is_dry=dry_run)
-    if work.spares:
-        console.print("Nothing was removed, since a backup is under way.")
-
-
-@app.command()
-def retain(
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this it is only told.")] = False,  # noqa: FBT002  # a flag of the command line
-) -> None:
-    """Remove what is older than the settings KSHIFT_KEEP_… say; without --apply only tell what would go, and why."""
-    from dagster import AssetMaterialization
-
-    from kshift_assets.migrations import open_lake
-    from kshift_assets.ops.retention import RETENTION_KEY, expired, metadata_of, remove
-    from resources.retention import Rules
-    from serving.upkeep import write_expired
-
-    settings = load_settings()
-    refuse_unfinished(settings)
-    snapshots = _snapshots(settings)
-    found = expired(open_lake(settings), snapshots, Rules.of(settings))
-    if apply and found:
-        remove(found, snapshots)
-        prepare(settings)
-        with open_instance(settings.dagster_home) as instance:
-            told = AssetMaterialization(RETENTION_KEY, metadata=metadata_of(found, "removed"))
-            instance.report_runless_asset_event(told)
-    write_expired(found, console, is_dry=not apply)
-    if found and not apply:
-        console.print("Nothing was removed: `kshift retain --apply` does it.")
-
-
-@app.command()
-def migrate(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,  # noqa: FBT002  # a flag of the command line
-) -> None:
-    """Bring the tables of an older lake up to date; killed, it goes on where it was."""
-    from filelock import FileLock
-
-    from kshift_assets.migrations import lake_of, migrations
-    from serving import migrating
-
-    settings = load_settings()
-    work = migrations(lake_of(settings))
-    work.refuse_newer()
-    if dry_run:
-        migrating.write_plan(work, console)
-        return
-    prepare(settings)
-    settings.state.mkdir(exist_ok=True)
-    with FileLock(settings.state / "migrate.lock"):  # two at once would do the work twice, with the same end
-        migrating.migrate(work, console)
-
-
-@app.command()
 def alerts(
     test: Annotated[bool, typer.Option("--test", help="Send an alert to every receiver.")] = False,  # noqa: FBT002  # a flag of the command line
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002  # a flag of the command line
@@ -291,65 +223,6 @@ def doctor(
 
     found = list(examine(load_settings(), offline=offline))
     raise typer.Exit(1 if show(found, console, as_json=as_json) else 0)
-
-
-@app.command()
-def up(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI on 127.0.0.1.")] = 3000,
-) -> None:
-    """Dagster's web UI and daemon, until Ctrl-C."""
-    from kshift_assets.definitions import find_plugins
-    from kshift_assets.migrations import open_lake
-    from serving.webserver import Services, refuse_taken
-
-    settings = load_settings()
-    refuse_taken(port)
-    find_plugins()  # a broken one is told here in a sentence, not in the UI in thirty lines
-    open_lake(settings)
-    prepare(settings)
-    environment = os.environ | {"KSHIFT_HOME": str(settings.home), "DAGSTER_HOME": str(settings.dagster_home)}
-    if code := Services(ROOT / "workspace.yaml", port, environment).run(console):
-        errors.print("[red]Dagster ended by itself.[/] Its last words stand above", soft_wrap=True)
-    raise typer.Exit(code)
-
-
-@app.command()
-def metrics(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to answer on.")] = 9464,
-    host: Annotated[str, typer.Option(help="Address to answer on; 0.0.0.0 lets other machines ask.")] = "127.0.0.1",
-) -> None:
-    """Numbers for Prometheus at /metrics, until Ctrl-C: requests, games, tables, runs, freshness, checks."""
-    from serving.metrics import Exporter, serve
-
-    settings = load_settings()
-    prepare(settings)
-    parts = _metric_parts(settings)
-    serve(
-        Exporter(parts, lambda text: errors.print(f"[yellow]metrics:[/] {escape(text)}", soft_wrap=True)),
-        host,
-        port,
-        console,
-    )
-
-
-@app.command()
-def worker(
-    away: Annotated[  # noqa: FBT002  # a flag of the command line
-        bool, typer.Option("--away", help="This machine has a KSHIFT_HOME of its own: no fetching, no publishing here.")
-    ] = False,
-    at_once: Annotated[int, typer.Option(min=1, help="How many assets to make at the same time.")] = 1,
-) -> None:
-    """Make assets for others, until Ctrl-C: a worker of Celery, for KSHIFT_EXECUTOR=celery."""
-    from kshift_assets.executors import refuse_without_redis, worker_app, worker_command
-
-    settings = load_settings()
-    if settings.executor != "celery":
-        raise UserError("workers are there for KSHIFT_EXECUTOR=celery: set it here as it is set where runs begin")
-    celery = worker_app(settings)
-    refuse_without_redis(settings)
-    prepare(settings)
-    console.print(f"Waiting for work in {'the queue' if away else 'all queues'}  (Ctrl-C ends it)")
-    celery.worker_main(list(worker_command(at_home=not away, at_once=at_once)))
 
 
 @app.command()
@@ -466,34 +339,6 @@ def _say(names: Sequence[str], *, tracked: bool, depth: int) -> None:
     console.print(f"{len(followed)} followed: {', '.join(followed) or 'nobody'}", soft_wrap=True)
     if tracked:
         console.print("Fetch their games with: kshift ingest")
-
-
-def _metric_parts(settings: Settings) -> "list[Part]":
-    from dagster import AssetsDefinition
-
-    from kshift_assets import check_states
-    from kshift_assets.chess.tracking import tracked
-    from kshift_assets.definitions import build, watch_of
-    from kshift_assets.liveness import is_killed
-    from kshift_assets.ops.events import rows_of
-    from kshift_assets.ops.history import changed
-    from resources.alert_settings import alerts_of
-    from resources.lake import Lake
-    from serving.metric_parts import Graph, parts_of
-    from serving.metrics_dagster import Questions
-
-    definitions, lake = build(settings), Lake(uri=settings.lake_uri)
-    graph = definitions.resolve_asset_graph()
-    watch = watch_of(settings, [asset for asset in definitions.assets or () if isinstance(asset, AssetsDefinition)])
-    known = Graph(sorted(graph.materializable_asset_keys), watch.promised, watch.checks, watch.folders)
-    questions = Questions(changed, rows_of, is_killed, check_states.failed, lambda: tracked(lake, settings.players))
-    return parts_of(settings, lake, known, questions, alerts_of(settings))
-
-
-def _snapshots(settings: Settings) -> "Snapshots":
-    from resources.snapshots import Snapshots
-
-    return Snapshots(folder=str(settings.published))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from resources.settings import Settings
-from serving.cli import _metric_parts
 from serving.metrics import Exporter
+from serving.service_commands import metric_parts
 
 Numbers = Mapping[str, float]
 """`name{label="value"}`, with the labels sorted → number."""
@@ -15,7 +15,7 @@ Numbers = Mapping[str, float]
 
 def exporter(settings: Settings) -> Exporter:
     """As `kshift metrics` makes it; it may take its time on a busy machine."""
-    return Exporter(_metric_parts(settings), lambda _: None, patience=60)
+    return Exporter(metric_parts(settings), lambda _: None, patience=60)
 
 
 def text_of(one: Exporter) -> str:
