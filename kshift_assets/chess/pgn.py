@@ -24,10 +24,10 @@ from resources.dumps import DumpDamaged
 
 BATCH_BYTES = 64 << 20
 """A frame ends early at so many bytes of PGN, so that rows full of text cannot fill the memory."""
-_WAITING_BLOCKS = 2  # beside those that are being read
+_WAITING_BLOCKS = 1  # beside those that are being read
 
 
-def read_games(chunks: Iterable[bytes], rows_per_batch: int = 20_000) -> Iterator[pl.DataFrame]:
+def read_games(chunks: Iterable[bytes], rows_per_batch: int = 10_000) -> Iterator[pl.DataFrame]:
     """Frames of games from the bytes of an unpacked PGN file, in its order, with the columns of `pgn_frames.SCHEMA`.
 
     Memory stays flat however long the file, a line or a game is, and chunks may end anywhere. Bytes that are not
