@@ -11,10 +11,8 @@ import pytest
 from dagster import DagsterInstance
 
 from commands import Kshift
-from lakehouse import Lakehouse
-from plugins.chess.largest_swing import plugin as largest_swing
+from lakehouse import SEVERAL, Lakehouse
 from plugins.chess.move_count import plugin as move_count
-from plugins.chess.opening import plugin as opening
 from resources import redaction
 from resources.settings import load_settings
 from serving.cli import main
@@ -38,11 +36,11 @@ def instance() -> Iterator[DagsterInstance]:
 
 @pytest.fixture
 def lakehouse(tmp_path: Path, instance: DagsterInstance) -> Lakehouse:
-    """A lakehouse without data, whose dumps come from a folder of its own, with a few of the analytics and their marts.
+    """A lakehouse without data, whose dumps come from a folder of its own, with one analytic and the marts of games.
 
-    `whole_lakehouse` has all of them, and takes several times as long.
+    With SEVERAL as its plugins it makes most marts; `whole_lakehouse` has all, and takes several times as long.
     """
-    return Lakehouse(tmp_path, instance, [move_count, largest_swing, opening])
+    return Lakehouse(tmp_path, instance, [move_count])
 
 
 @pytest.fixture
@@ -51,7 +49,7 @@ def lakehouse_on_disk(tmp_path: Path) -> Iterator[Lakehouse]:
     settings = load_settings(home=tmp_path / "home")
     prepare(settings)
     with open_instance(settings.dagster_home) as instance:
-        yield Lakehouse(tmp_path, instance, [move_count, largest_swing, opening])
+        yield Lakehouse(tmp_path, instance, SEVERAL)
 
 
 @pytest.fixture

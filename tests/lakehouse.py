@@ -15,11 +15,16 @@ from kshift_assets.definitions import build, consumer_tables, find_plugins
 from kshift_assets.reporting import Table
 from kshift_assets.runs import Outcome, Runner
 from plugins import Plugin
+from plugins.chess.largest_swing import plugin as largest_swing
+from plugins.chess.move_count import plugin as move_count
+from plugins.chess.opening import plugin as opening
 from resources.lake import Lake
 from resources.settings import Settings, load_settings
 from resources.snapshots import Snapshots
 
 SOURCES = {DUMP_GAMES.key, PLAYER_GAMES.key}
+SEVERAL = [move_count, largest_swing, opening]
+"""Analytics of which most marts are made."""
 MOVES = (
     "1. e4 { [%eval 0.3] [%clk 0:03:00] } 1... e5 { [%eval 0.2] [%clk 0:03:00] } "
     "2. Nf3 { [%eval 0.25] [%clk 0:02:58] } 2... f6? { [%eval 2.1] [%clk 0:02:50] } "

@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 
 from kshift_assets.chess.tables import DUMP_GAMES, GAMES
-from lakehouse import Lakehouse, pgn
+from lakehouse import SEVERAL, Lakehouse, pgn
 from plugins import ColumnPlugin
 from plugins.chess.move_count import plugin as move_count
 
@@ -44,6 +44,7 @@ class Daemon:
 
 
 def test_a_changed_month_is_carried_to_the_published_snapshot(lakehouse: Lakehouse) -> None:
+    lakehouse.plugins = SEVERAL
     daemon = Daemon(lakehouse)
     assert daemon.tick() == {}
     lakehouse.write_dump("2013-02", pgn("aaaaaaa1", day="2013.02.03"))

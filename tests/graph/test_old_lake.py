@@ -12,7 +12,7 @@ from kshift_assets import ways
 from kshift_assets.chess.tables import GAMES
 from kshift_assets.migrations import MIGRATIONS, lake_of, migrations
 from kshift_assets.tables import polars_schema
-from lakehouse import Lakehouse
+from lakehouse import SEVERAL, Lakehouse
 from resources.lake import Lake
 from resources.migrations import Migration, Migrations
 from resources.table_changes import Change, Renamed
@@ -34,6 +34,7 @@ ROWS = {
 def old(lakehouse: Lakehouse) -> Lakehouse:
     with tarfile.open(OLD_LAKE) as archive:
         archive.extractall(lakehouse.settings.home, filter="data")
+    lakehouse.plugins = SEVERAL
     return lakehouse
 
 

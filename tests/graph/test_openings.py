@@ -11,6 +11,7 @@ from kshift_assets.chess.opening_differences import OPENING_DIFFERENCES
 from kshift_assets.chess.openings import OPENINGS, moves_reach_position, opening_rows
 from kshift_assets.runs import Outcome
 from lakehouse import Lakehouse, pgn
+from plugins.chess.opening import plugin as opening
 from plugins.chess_rules import openings as package
 
 SPANISH = "1. e4 e5 2. Nf3 Nc6 3. Bb5 a6 "
@@ -71,6 +72,7 @@ def test_a_row_that_its_moves_do_not_reach_is_found(lakehouse: Lakehouse, monkey
 
 
 def test_what_games_call_otherwise_than_the_table_is_listed_and_the_games_word_counts(lakehouse: Lakehouse) -> None:
+    lakehouse.plugins = [opening]
     """Three games under the table's name, two under one of their own, one with an older code."""
     named = '[ECO "C40"]\n[Opening "King\'s Knight Opening: Damiano Defense"]'
     games = [pgn(f"aaaaaaa{number}", moves=SPANISH) for number in range(6)]
@@ -97,6 +99,7 @@ def test_what_games_call_otherwise_than_the_table_is_listed_and_the_games_word_c
 
 
 def test_a_month_without_differences_has_a_table_without_rows(lakehouse: Lakehouse) -> None:
+    lakehouse.plugins = [opening]
     named = '[ECO "C40"]\n[Opening "King\'s Knight Opening: Damiano Defense"]'
     lakehouse.write_dump("2024-01", pgn("aaaaaaa1").replace(named, '[ECO "?"]\n[Opening "?"]'))
     keys_of(lakehouse.make("lichess/dump_games", "2024-01") + lakehouse.carry_on())

@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from kshift_assets.runs import Outcome
-from lakehouse import Lakehouse, pgn
+from lakehouse import SEVERAL, Lakehouse, pgn
 from plugins import ColumnPlugin
 
 
@@ -50,6 +50,7 @@ def _forget_what_was_computed() -> None:
 
 
 def test_a_dump_reaches_the_published_database(lakehouse: Lakehouse) -> None:
+    lakehouse.plugins = SEVERAL
     lakehouse.write_dump("2024-01", pgn("aaaaaaa1"), pgn("aaaaaaa2", white="Clove", result="0-1"))
     assert_good(lakehouse.make("lichess/dump_games", "2024-01") + lakehouse.carry_on())
     assert lakehouse.query("SELECT id_game, id_user_white, val_result, n_plies FROM chess.games ORDER BY id_game") == [
