@@ -31,7 +31,7 @@ test: $(STAMP)  ## set up, and run the tests
 faults: $(STAMP)  ## the whole fault matrix of the ingestion, printed as a table (about half an hour)
 	PYTHONPATH=tests $(BIN)/python -m faults.matrix
 
-drills: $(STAMP)  ## recovery from kills, full disks, drift and more, as a table; then a real web UI and daemon (40 minutes)
+drills: $(STAMP)  ## recovery from kills, full disks, drift and more, as a table; then a real web UI and daemon; the longest kills and races (40 minutes)
 	PYTHONPATH=tests $(BIN)/python -m drills.table
 	$(BIN)/python -m pytest tests/drills -n 0
 	$(BIN)/python -m pytest -m drill -n 0
@@ -46,7 +46,7 @@ $(CLUSTER_STAMP): $(STAMP) requirements-cluster.lock
 cluster: $(CLUSTER_STAMP)  ## workers, Redis, Postgres, S3 for real (ten minutes; apt-get install redis-server postgresql)
 	$(BIN)/python -m pytest tests/cluster -n 0 -s
 
-observability: $(STAMP)  ## Prometheus itself against the exporter: rules, panels, alerts (ten minutes; apt-get install prometheus)
+observability: $(STAMP)  ## Prometheus itself against the exporter: rules, panels, alerts (two minutes; apt-get install prometheus)
 	$(BIN)/python -m pytest tests/observability -n 0 -rs
 
 lint: $(STAMP)  ## style, types, the direction of imports, and no secret in any file
@@ -83,7 +83,7 @@ $(PEERS): pyproject.toml | $(STAMP)
 		| xargs $(BIN)/pip install -qq --disable-pip-version-check --no-deps --upgrade --target $(PEERS)
 	@touch $@
 
-bench: $(PEERS)  ## measure everything, beside what one would take instead: medians, as tables and as JSON (about 40 minutes)
+bench: $(PEERS)  ## measure everything, beside what one would take instead: medians, as tables and as JSON (about half an hour)
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 	$(BIN)/python benchmarks/page.py
 
