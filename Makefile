@@ -43,7 +43,7 @@ $(CLUSTER_STAMP): $(STAMP) requirements-cluster.lock
 	$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements-cluster.lock
 	@touch $@
 
-cluster: $(CLUSTER_STAMP)  ## workers, Redis, Postgres, S3 for real (ten minutes; apt-get install redis-server postgresql)
+cluster: $(CLUSTER_STAMP)  ## workers, Redis, Postgres, S3 for real (seven minutes; apt-get install redis-server postgresql)
 	$(BIN)/python -m pytest tests/cluster -n 0 -s
 
 observability: $(STAMP)  ## Prometheus itself against the exporter: rules, panels, alerts (two minutes; apt-get install prometheus)
