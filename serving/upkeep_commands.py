@@ -10,11 +10,12 @@ from serving.home import open_instance, prepare, refuse_unfinished
 
 app = typer.Typer()
 console = Console()
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
 
 
 @app.command()
 def maintain(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,  # noqa: FBT002  # a flag of the command line
+    dry_run: DryRun = False,  # noqa: FBT002  # a flag of the command line
 ) -> None:
     """Merge small files, and remove files that no table, no snapshot and no run needs."""
     from kshift_assets.migrations import open_lake
@@ -61,7 +62,7 @@ def retain(
 
 @app.command()
 def migrate(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,  # noqa: FBT002  # a flag of the command line
+    dry_run: DryRun = False,  # noqa: FBT002  # a flag of the command line
 ) -> None:
     """Bring the tables of an older lake up to date; killed, it goes on where it was."""
     from filelock import FileLock

@@ -252,11 +252,13 @@ class TestKilled:
     def test_a_backup_that_was_killed_is_none_and_serves_the_next(
         self, house: Lakehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        target, put, left = tmp_path / "target", BackupStore.put, iter(range(60))
+        target, put, left, were_put = tmp_path / "target", BackupStore.put, iter(range(60)), set()
 
         def dying(*arguments, **more):
             next(left)  # StopIteration at the end
-            return put(*arguments, **more)
+            stored = put(*arguments, **more)
+            were_put.update(part.name for part in stored[2])
+            return stored
 
         with monkeypatch.context() as patch:
             patch.setattr(BackupStore, "put", dying)
@@ -265,7 +267,7 @@ class TestKilled:
         with pytest.raises(UserError, match="there is no backup"):
             restore(house.settings, target)
         n_stored = len(objects(target))
-        assert n_stored
+        assert n_stored == len(were_put) > 20
         done = back_up(house.settings, target)
         assert done.n_new == len(objects(target)) - 1 - n_stored
         assert problems(target) == []

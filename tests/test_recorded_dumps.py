@@ -158,7 +158,7 @@ def report(record: Callable[[str, object], None], name: str, rows: list[Row]) ->
     print(f"\n{name}: {len(rows)} games, {plies} plies, rejected: {dict(reasons) or 'none'}")  # noqa: T201  # what was compared is the test's report
 
 
-@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.whole)], ids=["some", "all"])
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.whole)], ids=["every_fourth", "all"])
 @pytest.mark.parametrize("name", EXPORTS)
 def test_lichess_files_read_as_python_chess_reads_them(
     name: str, step: int, record_property: Callable[[str, object], None]

@@ -50,7 +50,7 @@ def _games(draw: st.DrawFn) -> dict[str, object]:
     return draw(st.sampled_from(SOUND)) | {name: draw(st.sampled_from(ODD_VALUES[name])) for name in changes}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(_games(), max_size=8))
 def test_games_are_parted_as_pandera_parts_them(rows: list[dict[str, object]]) -> None:
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row").with_row_index("n_row")

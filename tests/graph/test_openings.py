@@ -72,8 +72,8 @@ def test_a_row_that_its_moves_do_not_reach_is_found(lakehouse: Lakehouse, monkey
 
 
 def test_what_games_call_otherwise_than_the_table_is_listed_and_the_games_word_counts(lakehouse: Lakehouse) -> None:
-    lakehouse.plugins = [opening]
     """Three games under the table's name, two under one of their own, one with an older code."""
+    lakehouse.plugins = [opening]
     named = '[ECO "C40"]\n[Opening "King\'s Knight Opening: Damiano Defense"]'
     games = [pgn(f"aaaaaaa{number}", moves=SPANISH) for number in range(6)]
     for number in range(3):

@@ -251,7 +251,7 @@ def test_a_game_that_ends_days_later_is_stored_and_asked_for_ever_more_rarely(
     server.world.tv["classical"] = [game_id(0)]
     watcher.look()
     server.world.tv.clear()
-    for _ in range(3 * 24):
+    for _ in range(5 * 24):
         assert watcher.look(60).n_new == 0
     assert 10 <= len(by_id(server)) <= 20, "doubling from a minute to a day, then daily"
     server.world.add(game(0, MARCH))

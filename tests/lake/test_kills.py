@@ -14,18 +14,20 @@ from lake_rows import FEBRUARY, JANUARY, MARCH, SCHEMA, TABLE, numbers
 
 from resources.lake import Lake
 
+KILLS = 15  # in each of two lakes
+
 Acknowledged = int | tuple[str, int]
 
 
-@pytest.mark.parametrize("n_kills", [8, pytest.param(30, marks=pytest.mark.drill)])
-def test_kills_lose_nothing_that_was_acknowledged_and_tear_nothing(tmp_path: Path, n_kills: int):
+@pytest.mark.parametrize("lake_number", [0, pytest.param(1, marks=pytest.mark.drill)])
+def test_kills_lose_nothing_that_was_acknowledged_and_tear_nothing(tmp_path: Path, lake_number: int):
     seed = random.SystemRandom().randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201  # pytest shows it when the test fails
+    print(f"lake {lake_number}, seed {seed}")  # noqa: T201  # pytest shows it when the test fails
     chance = random.Random(seed)
     lake = Lake(uri=str(tmp_path / "lake"))
     cursor, generations = 0, {FEBRUARY: -1, MARCH: -1}
 
-    for life in range(n_kills):
+    for life in range(KILLS):
         acknowledged = _live_and_be_killed(lake.uri, life, chance)
         for one in acknowledged:
             if isinstance(one, int):
@@ -40,7 +42,7 @@ def test_kills_lose_nothing_that_was_acknowledged_and_tear_nothing(tmp_path: Pat
         for month, generation in tuple(generations.items()):
             generations[month] = _generation(lake, month, generation, life)
 
-    assert cursor > n_kills // 10, "killed too early to prove anything"
+    assert cursor > KILLS / 5, "killed too early to prove anything"
     assert max(generations.values()) > 0
 
 

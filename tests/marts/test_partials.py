@@ -44,7 +44,7 @@ def games_about_borders(random: Random, number: int) -> list[dict[str, Any]]:
 
 
 @each_direct
-@pytest.mark.parametrize("number", [40, 400])
+@pytest.mark.parametrize("number", [40, 300, 400])
 def test_partials_add_up_to_what_all_games_give_at_once(mart: Mart, number: int):
     games = games_about_borders(Random(number), number)
     profiles = [
